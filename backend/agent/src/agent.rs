@@ -1,0 +1,278 @@
+//! The agent itself: the sandbox's terminals, its main process, and its end.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+use shellport_wire::agent::{
+    Attach, MAIN_TERMINAL, MAX_NAME, MainProcess, Open, Program, Refusal, RefusalCode, Status,
+    Terminal as Description,
+};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+use crate::ended;
+use crate::processes::{self, Scope};
+use crate::reaper::Reaper;
+use crate::terminal::Terminal;
+
+/// The most terminals, ended ones included.
+const MAX_TERMINALS: usize = 32;
+
+/// How long viewers may take to hear of the end before the agent goes.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Programs that are shells: as a sandbox's own command they belong into its terminals.
+const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "nu"];
+
+/// The state of one sandbox.
+pub struct Agent {
+    reaper: Rc<Reaper>,
+    terminals: RefCell<BTreeMap<String, Rc<Terminal>>>,
+    shell: Vec<String>,
+    main: RefCell<Option<MainProcess>>,
+    active: Cell<u32>,
+    ending: Cell<bool>,
+    ended: Notify,
+}
+
+impl Agent {
+    /// An agent whose sandbox has this command of its own: a shell for the terminals, or a main
+    /// process, which is started.
+    ///
+    /// # Errors
+    /// When the reaper cannot be started.
+    pub fn new(command: Vec<String>) -> io::Result<Rc<Self>> {
+        let is_shell = is_shell(&command);
+        let agent = Rc::new(Self {
+            reaper: Reaper::start()?,
+            terminals: RefCell::default(),
+            shell: if is_shell {
+                command.clone()
+            } else {
+                Vec::new()
+            },
+            main: RefCell::default(),
+            active: Cell::new(0),
+            ending: Cell::new(false),
+            ended: Notify::new(),
+        });
+        if !is_shell && !command.is_empty() {
+            agent.start_main(command);
+        }
+        Ok(agent)
+    }
+
+    /// The reaper, for execs.
+    pub fn reaper(&self) -> &Rc<Reaper> {
+        &self.reaper
+    }
+
+    /// The terminal to attach to, and whether its program was started for it.
+    ///
+    /// # Errors
+    /// No such terminal, or its program could not be started.
+    pub fn attach(&self, attach: &Attach) -> Result<(Rc<Terminal>, bool), Refusal> {
+        self.refuse_when_ending()?;
+        let existing = self.terminals.borrow().get(&attach.terminal).cloned();
+        match existing {
+            Some(terminal) => {
+                let restarts = attach.restart && terminal.has_ended();
+                if restarts {
+                    terminal.restart(attach.size, &self.reaper)?;
+                }
+                Ok((terminal, restarts))
+            }
+            None if attach.terminal == MAIN_TERMINAL => {
+                let terminal = self.open(Open {
+                    terminal: attach.terminal.clone(),
+                    size: attach.size,
+                    program: Program::default(),
+                })?;
+                Ok((terminal, true))
+            }
+            None => Err(unknown(&attach.terminal)),
+        }
+    }
+
+    /// Opens a terminal.
+    ///
+    /// # Errors
+    /// A name that is taken or not allowed, or a program that cannot be started.
+    pub fn open(&self, open: Open) -> Result<Rc<Terminal>, Refusal> {
+        self.refuse_when_ending()?;
+        let name = open.terminal.clone();
+        let refuse = |code, message| Err(Refusal { code, message });
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
+            let message = format!(
+                "name: {name:?} is not 1 to {MAX_NAME} letters, digits, dots, hyphens or underscores"
+            );
+            return refuse(RefusalCode::Invalid, message);
+        }
+        if self.terminals.borrow().contains_key(&name) {
+            let message = format!("name: there is a terminal {name:?} already");
+            return refuse(RefusalCode::Exists, message);
+        }
+        if self.terminals.borrow().len() >= MAX_TERMINALS {
+            let message = format!("there are {MAX_TERMINALS} terminals already; close one first");
+            return refuse(RefusalCode::TooMany, message);
+        }
+        let terminal = Terminal::open(open, &self.shell, &self.reaper)?;
+        self.terminals
+            .borrow_mut()
+            .insert(name, Rc::clone(&terminal));
+        Ok(terminal)
+    }
+
+    /// The terminal called `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, name: &str) -> Result<Rc<Terminal>, Refusal> {
+        let terminal = self.terminals.borrow().get(name).cloned();
+        terminal.ok_or_else(|| unknown(name))
+    }
+
+    /// Ends everything in a terminal and forgets it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn close(&self, name: &str) -> Result<(), Refusal> {
+        let terminal = self.find(name)?;
+        terminal.close().await;
+        self.terminals.borrow_mut().remove(name);
+        Ok(())
+    }
+
+    /// Every terminal.
+    pub fn terminals(&self) -> Vec<Description> {
+        let terminals = self.terminals.borrow();
+        terminals.values().map(|it| it.describe()).collect()
+    }
+
+    /// What the agent is and how it does.
+    pub fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            main: self.main.borrow().clone(),
+            active: self.active.get(),
+        }
+    }
+
+    /// Counts a viewer or exec for as long as the result lives.
+    pub fn activity(self: &Rc<Self>) -> Activity {
+        self.active.set(self.active.get() + 1);
+        Activity(Rc::clone(self))
+    }
+
+    /// Ends every process, tells the viewers, and lets [`Self::ended`] return.
+    pub async fn shut_down(&self, grace: Duration) {
+        if self.ending.replace(true) {
+            return;
+        }
+        for terminal in self.terminals.borrow().values() {
+            terminal.mark_stopping();
+        }
+        processes::end(Scope::All, grace).await;
+        let deadline = Instant::now() + FAREWELL;
+        while self.active.get() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(5)).await;
+        }
+        self.ended.notify_one();
+    }
+
+    /// Returns when [`Self::shut_down`] is done.
+    pub async fn ended(&self) {
+        self.ended.notified().await;
+    }
+
+    fn refuse_when_ending(&self) -> Result<(), Refusal> {
+        if self.ending.get() {
+            return Err(Refusal {
+                code: RefusalCode::ShuttingDown,
+                message: "the session is stopping".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Starts the sandbox's own command beside the terminals. Its output goes where the agent's
+    /// does, which is the container's log.
+    fn start_main(self: &Rc<Self>, argv: Vec<String>) {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .args(["launch", "--session", "--"])
+            .args(&argv)
+            .stdin(Stdio::null());
+        let process = self.reaper.spawn(|| {
+            let child = command.spawn()?;
+            let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+            Ok::<_, io::Error>(Pid::from_raw(pid))
+        });
+        *self.main.borrow_mut() = Some(MainProcess { argv, exit: None });
+        let agent = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let seen = match process {
+                Ok(process) => ended::seen(process.ended.await),
+                Err(_) => None,
+            };
+            let stopped = agent
+                .ending
+                .get()
+                .then_some(shellport_wire::exit::Reason::Stopped);
+            if let Some(main) = agent.main.borrow_mut().as_mut() {
+                main.exit = Some(ended::exit(seen, stopped));
+            }
+        });
+    }
+}
+
+/// See [`Agent::activity`].
+pub struct Activity(Rc<Agent>);
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.0.active.set(self.0.active.get() - 1);
+    }
+}
+
+fn unknown(name: &str) -> Refusal {
+    Refusal {
+        code: RefusalCode::NotFound,
+        message: format!("there is no terminal {name:?}"),
+    }
+}
+
+/// Whether `command` is an interactive shell: one of the known ones, with no argument but those
+/// that make it a login or interactive one.
+fn is_shell(command: &[String]) -> bool {
+    let Some((program, arguments)) = command.split_first() else {
+        return false;
+    };
+    let name = program.rsplit('/').next().unwrap_or_default();
+    let interactive =
+        |argument: &String| matches!(&argument[..], "-l" | "-i" | "-il" | "-li" | "--login");
+    SHELLS.contains(&name) && arguments.iter().all(interactive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_shell;
+
+    #[test]
+    fn a_shell_with_work_to_do_is_a_main_process() {
+        let check = |line: &str| is_shell(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(check("bash"));
+        assert!(check("/bin/sh"));
+        assert!(check("/usr/bin/zsh -l"));
+        assert!(!check("bash -c true"));
+        assert!(!check("python3"));
+        assert!(!check("/entrypoint.sh bash"));
+        assert!(!is_shell(&[]));
+    }
+}

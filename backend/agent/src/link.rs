@@ -1,0 +1,81 @@
+//! Frames on a connection to a server.
+
+use std::io;
+
+use serde::Serialize;
+use shellport_wire::frame::{Frame, MAX_PAYLOAD};
+use shellport_wire::link::{PREFIX, decode_length, encode_length};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+/// Reads frames.
+pub struct FrameReader {
+    stream: BufReader<OwnedReadHalf>,
+}
+
+impl FrameReader {
+    /// Reads from `stream`.
+    pub fn new(stream: OwnedReadHalf) -> Self {
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
+    /// The bytes of the next frame; none when the other side has closed.
+    ///
+    /// # Errors
+    /// A length that is not allowed, or a connection that broke within a frame. Not safe to cancel.
+    pub async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut prefix = [0; PREFIX];
+        match self.stream.read_exact(&mut prefix).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let length = decode_length(prefix).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes).await?;
+        Ok(Some(bytes))
+    }
+}
+
+/// Writes frames, each at once.
+pub struct FrameWriter {
+    stream: OwnedWriteHalf,
+    buffer: Vec<u8>,
+}
+
+impl FrameWriter {
+    /// Writes to `stream`.
+    pub fn new(stream: OwnedWriteHalf) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Writes a frame.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn frame(&mut self, frame: &Frame<'_>) -> io::Result<()> {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&[0; PREFIX]);
+        frame.encode_into(&mut self.buffer);
+        let prefix = encode_length(self.buffer.len() - PREFIX);
+        self.buffer[..PREFIX].copy_from_slice(&prefix);
+        self.stream.write_all(&self.buffer).await
+    }
+
+    /// Writes a message as JSON.
+    ///
+    /// # Errors
+    /// Those of the connection, and a message that is longer than a frame may be.
+    pub async fn message<M: Serialize>(&mut self, message: &M) -> io::Result<()> {
+        let text = serde_json::to_string(message)?;
+        if text.len() > MAX_PAYLOAD {
+            return Err(io::Error::other("a message longer than a frame may be"));
+        }
+        self.frame(&Frame::Message(text.into())).await
+    }
+}

@@ -1,0 +1,55 @@
+//! The agent: PID 1 of a Shellport sandbox. It owns the terminals and execs and answers servers on
+//! a Unix socket.
+
+mod account;
+mod agent;
+mod bridge;
+mod connection;
+mod ended;
+mod exec;
+mod init;
+mod journal;
+mod launch;
+mod link;
+mod oom;
+mod processes;
+mod reaper;
+mod system;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: shellport-agent init DIRECTORY [-- COMMAND [ARGUMENT ...]]
+       shellport-agent bridge DIRECTORY
+       shellport-agent launch [--session] [--uid=N --gid=N --groups=N,...] [--cwd=PATH] -- COMMAND [ARGUMENT ...]";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let result = match arguments.next().as_deref() {
+        Some("launch") => {
+            let code = launch::main(arguments);
+            return ExitCode::from(u8::try_from(code).unwrap_or(1));
+        }
+        Some("init") => arguments.next().map(|directory| {
+            system::set_default_variable("SHELL", "/bin/sh");
+            let command = arguments.skip_while(|it| it == "--").collect();
+            init::main(&PathBuf::from(directory), command)
+        }),
+        Some("bridge") => arguments
+            .next()
+            .map(|directory| bridge::main(&PathBuf::from(directory))),
+        _ => None,
+    };
+    match result {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(error)) => complain(&format!("shellport-agent: {error}"), 1),
+        None => complain(USAGE, 2),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the sandbox's log is all there is")]
+fn complain(message: &str, code: u8) -> ExitCode {
+    eprintln!("{message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,390 @@
+//! A viewer of a terminal, on one connection.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+
+use nix::sys::signal::Signal;
+use shellport_wire::agent::{Attach, Behind, Refusal, RefusalCode, Response};
+use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
+use shellport_wire::viewer::{ClientMessage, Hello, Role, ServerMessage, Start, WINDOW};
+use tokio::sync::Notify;
+
+use super::viewer::{Cursor, Next};
+use super::{MAX_VIEWERS, Terminal, Viewer};
+use crate::link::{FrameReader, FrameWriter};
+
+/// The most pings that may wait for their answers.
+const MAX_PINGS: usize = 16;
+
+/// Signals that a viewer may send.
+const SIGNALS: [Signal; 10] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGKILL,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGTSTP,
+    Signal::SIGCONT,
+    Signal::SIGWINCH,
+];
+
+/// Serves a viewer until its program has ended or the connection has.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn serve(
+    terminal: Rc<Terminal>,
+    attach: Attach,
+    fresh: bool,
+    reader: &mut FrameReader,
+    writer: &mut FrameWriter,
+) -> io::Result<()> {
+    let (mut seat, hello) = match Seat::take(terminal, attach, fresh) {
+        Ok(taken) => taken,
+        Err(refusal) => return writer.message(&Response::Error(refusal)).await,
+    };
+    writer.message(&ServerMessage::Hello(hello)).await?;
+    // Both at once: input must reach a program that is blocked on its own output.
+    let listener = seat.listener();
+    let refusal = tokio::select! {
+        read = listener.read(reader) => read?,
+        written = seat.write(writer) => return written,
+    };
+    match refusal {
+        Some(refusal) => writer.message(&Response::Error(refusal)).await,
+        None => Ok(()),
+    }
+}
+
+/// A viewer's place among a terminal's viewers; it is left when this is dropped.
+struct Seat {
+    terminal: Rc<Terminal>,
+    id: u64,
+    client: Rc<str>,
+    /// Whether the client's sequence is of no use once the connection is gone.
+    anonymous: bool,
+    role: Role,
+    wake: Rc<Notify>,
+    pings: Rc<RefCell<VecDeque<u64>>>,
+    /// The last sequence that the client was told, and its snapshot, if one is due.
+    told: u64,
+    draw: bool,
+    gap: Option<(u64, u64)>,
+}
+
+impl Seat {
+    fn take(terminal: Rc<Terminal>, attach: Attach, fresh: bool) -> Result<(Self, Hello), Refusal> {
+        if attach.role == Role::Writer {
+            terminal.resize(attach.size)?;
+        }
+        let wake = Rc::new(Notify::new());
+        let (seat, hello) = {
+            let mut state = terminal.state.borrow_mut();
+            if state.viewers.len() >= MAX_VIEWERS {
+                return Err(Refusal {
+                    code: RefusalCode::TooMany,
+                    message: format!("the terminal has {MAX_VIEWERS} viewers already"),
+                });
+            }
+            let id = state.next_viewer;
+            state.next_viewer += 1;
+            let anonymous = attach.client.is_none();
+            let client: Rc<str> = attach.client.unwrap_or_else(|| format!(" {id}")).into();
+
+            let since = if fresh {
+                Some(state.journal.start())
+            } else {
+                // Where a restart began, the screen of before is not the screen of now.
+                let restarted =
+                    state.journal.start() > 0 && attach.since == Some(state.journal.start());
+                attach.since.filter(|_| !restarted)
+            };
+            let resumed = since.and_then(|since| {
+                Cursor::resume(since, &state.journal, &state.sizes, attach.behind)
+            });
+            let mut gap = None;
+            let (cursor, size, start) = match (resumed, attach.behind, since) {
+                (Some((cursor, size)), ..) if fresh => (cursor, size, Start::Fresh),
+                (Some((cursor, size)), ..) => (cursor, size, Start::Resumed),
+                (None, Behind::Gap, Some(since)) if since < state.journal.start() => {
+                    let from = state.journal.start();
+                    gap = Some((since, from));
+                    let (cursor, size) =
+                        Cursor::resume(from, &state.journal, &state.sizes, attach.behind)
+                            .unwrap_or((
+                                Cursor::current(from, &state.sizes, attach.behind),
+                                state.sizes.current(),
+                            ));
+                    (cursor, size, Start::Gap)
+                }
+                _ => {
+                    let end = state.journal.end();
+                    let cursor = Cursor::current(end, &state.sizes, attach.behind);
+                    (cursor, state.sizes.current(), Start::Snapshot)
+                }
+            };
+            let sequence = state.input.sequence(&client);
+            let hello = Hello {
+                terminal: terminal.name.clone(),
+                role: attach.role,
+                size,
+                offset: cursor.position(),
+                start,
+                sequence,
+                window: WINDOW,
+            };
+            let viewer = Viewer {
+                role: attach.role,
+                cursor,
+                wake: Rc::clone(&wake),
+            };
+            state.viewers.insert(id, viewer);
+            let seat = Self {
+                terminal: Rc::clone(&terminal),
+                id,
+                client,
+                anonymous,
+                role: attach.role,
+                wake,
+                pings: Rc::default(),
+                told: sequence,
+                draw: start == Start::Snapshot,
+                gap,
+            };
+            (seat, hello)
+        };
+        Ok((seat, hello))
+    }
+
+    fn listener(&self) -> Listener {
+        Listener {
+            terminal: Rc::clone(&self.terminal),
+            id: self.id,
+            client: Rc::clone(&self.client),
+            role: self.role,
+            wake: Rc::clone(&self.wake),
+            pings: Rc::clone(&self.pings),
+        }
+    }
+
+    /// Sends what there is, until the program's end has been sent.
+    async fn write(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
+        loop {
+            match self.step() {
+                Step::Send(message) => writer.message(&message).await?,
+                Step::Output(offset, bytes) => {
+                    let frame = Frame::bytes(Kind::Output, offset, &bytes);
+                    writer.frame(&frame).await?;
+                }
+                Step::Snapshot(message, offset, bytes) => {
+                    writer.message(&message).await?;
+                    for part in bytes.chunks(MAX_PAYLOAD) {
+                        let frame = Frame::bytes(Kind::Snapshot, offset, part);
+                        writer.frame(&frame).await?;
+                    }
+                }
+                Step::Again => {}
+                Step::Last(message) => return writer.message(&message).await,
+                Step::Wait => self.wake.notified().await,
+            }
+        }
+    }
+
+    fn step(&mut self) -> Step {
+        if let Some(id) = self.pings.borrow_mut().pop_front() {
+            return Step::Send(ServerMessage::Pong { id });
+        }
+        if let Some((from, to)) = self.gap.take() {
+            return Step::Send(ServerMessage::Gap { from, to });
+        }
+        let terminal = Rc::clone(&self.terminal);
+        let mut state = terminal.state.borrow_mut();
+        let state = &mut *state;
+        let sequence = state.input.sequence(&self.client);
+        if sequence > self.told {
+            self.told = sequence;
+            return Step::Send(ServerMessage::Ack { sequence });
+        }
+        let Some(viewer) = state.viewers.get_mut(&self.id) else {
+            return Step::Wait;
+        };
+        if self.draw {
+            self.draw = false;
+            let (bytes, tail) = state.screen.snapshot();
+            // Of a sequence longer than the journal, what is left is only text.
+            let offset = state
+                .journal
+                .end()
+                .saturating_sub(tail)
+                .max(state.journal.start());
+            viewer.cursor.jump(offset, &state.sizes);
+            let message = ServerMessage::Snapshot {
+                offset,
+                size: state.sizes.current(),
+                length: bytes.len() as u64,
+            };
+            return Step::Snapshot(message, offset, bytes);
+        }
+        match viewer
+            .cursor
+            .next(&state.journal, &state.sizes, MAX_PAYLOAD as u64)
+        {
+            Next::Output(from, to) => {
+                let (front, back) = state.journal.range(from, to);
+                Step::Output(from, [front, back].concat())
+            }
+            Next::Resize(size) => {
+                let offset = viewer.cursor.position();
+                Step::Send(ServerMessage::Resize { size, offset })
+            }
+            Next::Gap(from, to) => Step::Send(ServerMessage::Gap { from, to }),
+            Next::Snapshot => {
+                self.draw = true;
+                Step::Again
+            }
+            Next::Wait => Step::Wait,
+            Next::UpToDate => match &state.exit {
+                Some(exit) => Step::Last(ServerMessage::Exit {
+                    exit: exit.clone(),
+                    offset: state.journal.end(),
+                }),
+                None => Step::Wait,
+            },
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.terminal.state.borrow_mut();
+        state.viewers.remove(&self.id);
+        if self.anonymous {
+            state.input.forget(&self.client);
+        }
+        self.terminal.resumed.notify_one();
+    }
+}
+
+enum Step {
+    Send(ServerMessage),
+    Output(u64, Vec<u8>),
+    Snapshot(ServerMessage, u64, Vec<u8>),
+    Last(ServerMessage),
+    Again,
+    Wait,
+}
+
+/// The half of a viewer that listens to its client.
+struct Listener {
+    terminal: Rc<Terminal>,
+    id: u64,
+    client: Rc<str>,
+    role: Role,
+    wake: Rc<Notify>,
+    pings: Rc<RefCell<VecDeque<u64>>>,
+}
+
+impl Listener {
+    /// Takes in what the client sends, until it goes or is refused.
+    async fn read(&self, reader: &mut FrameReader) -> io::Result<Option<Refusal>> {
+        while let Some(bytes) = reader.next().await? {
+            let taken = match Frame::decode(&bytes) {
+                Ok(Frame::Bytes {
+                    kind: Kind::Input,
+                    position,
+                    payload,
+                }) => self.input(position, &payload).await,
+                Ok(Frame::Message(text)) => self.message(&text),
+                Ok(Frame::Bytes { kind, .. }) => {
+                    Err(format!("{kind:?} frames come from the terminal, not to it"))
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(message) = taken {
+                return Ok(Some(Refusal {
+                    code: RefusalCode::Invalid,
+                    message,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn input(&self, position: u64, bytes: &[u8]) -> Result<(), String> {
+        self.writes("input")?;
+        let end = position + bytes.len() as u64;
+        loop {
+            let room = self.terminal.room.notified();
+            let sequence = {
+                let mut state = self.terminal.state.borrow_mut();
+                if state.exit.is_some() {
+                    // Nobody is left to read it; the exit is on its way.
+                    return Ok(());
+                }
+                state
+                    .input
+                    .take(&self.client, position, bytes)
+                    .map_err(|hole| hole.to_string())?
+            };
+            self.terminal.typed.notify_one();
+            self.wake.notify_one();
+            if sequence >= end {
+                return Ok(());
+            }
+            room.await;
+        }
+    }
+
+    fn message(&self, text: &str) -> Result<(), String> {
+        match serde_json::from_str(text).map_err(|error| error.to_string())? {
+            ClientMessage::Ack { offset } => {
+                let mut state = self.terminal.state.borrow_mut();
+                if let Some(viewer) = state.viewers.get_mut(&self.id) {
+                    viewer.cursor.acknowledge(offset);
+                }
+                self.terminal.resumed.notify_one();
+            }
+            ClientMessage::Resize(size) => {
+                let size = size.checked().map_err(|error| error.to_string())?;
+                if self.role == Role::Writer {
+                    self.terminal
+                        .resize(size)
+                        .map_err(|refusal| refusal.message)?;
+                }
+            }
+            ClientMessage::Signal { signal } => {
+                self.writes("signals")?;
+                let signal = SIGNALS
+                    .into_iter()
+                    .find(|known| known.as_str() == signal)
+                    .ok_or_else(|| {
+                        let known = SIGNALS.map(Signal::as_str).join(", ");
+                        format!("signal: {signal:?} is not one of {known}")
+                    })?;
+                self.terminal.signal(signal);
+            }
+            ClientMessage::Ping { id } => {
+                let mut pings = self.pings.borrow_mut();
+                if pings.len() >= MAX_PINGS {
+                    return Err(format!(
+                        "more than {MAX_PINGS} pings without reading a pong"
+                    ));
+                }
+                pings.push_back(id);
+            }
+        }
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    fn writes(&self, what: &str) -> Result<(), String> {
+        match self.role {
+            Role::Writer => Ok(()),
+            Role::Reader => Err(format!("a reader sends no {what}")),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What the server asks of an agent.
+//!
+//! A connection starts with a [`Request`]. [`Request::Attach`] and [`Request::Exec`] turn it into a
+//! stream that ends with the connection; every other request gets one [`Response`], after which the
+//! next may follow. Unknown fields are ignored in both directions, so that a newer server can talk
+//! to the agents of sandboxes that an older one made.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+use crate::viewer::{Role, Size};
+
+/// The terminal that every session has.
+pub const MAIN_TERMINAL: &str = "main";
+
+/// The longest name of a terminal, in bytes.
+pub const MAX_NAME: usize = 64;
+
+/// From the server, as the first frame of a connection or after a [`Response`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Become a viewer; answered with `hello` of [`crate::viewer`], or an error.
+    Attach(Attach),
+    /// Run a command; answered with byte frames and then [`Response::ExecExit`], or an error.
+    Exec(Exec),
+    /// Open a terminal; answered with [`Response::Terminal`].
+    Open(Open),
+    /// Close a terminal and end everything in it; answered with [`Response::Done`].
+    Close {
+        /// The terminal's name.
+        terminal: String,
+    },
+    /// Set a terminal's size; answered with [`Response::Terminal`].
+    Resize {
+        /// The terminal's name.
+        terminal: String,
+        /// The new size.
+        #[serde(flatten)]
+        size: Size,
+    },
+    /// List the terminals; answered with [`Response::Terminals`].
+    Terminals,
+    /// Answered with [`Response::Status`].
+    Status,
+    /// End every process and then the agent; the connection closes without an answer.
+    Shutdown {
+        /// Milliseconds between asking the processes to end and killing them.
+        grace_ms: u64,
+    },
+}
+
+/// The program of a terminal or exec, and where it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// The argument vector; empty for the user's shell.
+    #[serde(default)]
+    pub argv: Vec<String>,
+    /// Variables on top of the sandbox's own.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// An absolute path; the sandbox's working directory when absent.
+    #[serde(default)]
+    pub cwd: Option<String>,
+    /// `name`, `uid`, `name:group` or `uid:gid`; the sandbox's user when absent.
+    #[serde(default)]
+    pub user: Option<String>,
+}
+
+/// A terminal to open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// A name that no terminal has yet.
+    pub terminal: String,
+    /// The size at which the program starts.
+    #[serde(flatten)]
+    pub size: Size,
+    /// What runs in it.
+    #[serde(flatten)]
+    pub program: Program,
+}
+
+/// A viewer that joins a terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attach {
+    /// The terminal; `main` is opened when it is not there, or when `restart` is set and its
+    /// program has ended.
+    pub terminal: String,
+    /// What the viewer may do.
+    pub role: Role,
+    /// The viewer's size; it becomes the terminal's when the viewer is a writer.
+    #[serde(flatten)]
+    pub size: Size,
+    /// Go on from this offset.
+    #[serde(default)]
+    pub since: Option<u64>,
+    /// Who is typing: the sequence of input is counted for each.
+    #[serde(default)]
+    pub client: Option<String>,
+    /// What the viewer gets when the journal no longer holds what it wants next.
+    #[serde(default)]
+    pub behind: Behind,
+    /// Start `main` again when its program has ended.
+    #[serde(default)]
+    pub restart: bool,
+}
+
+/// What a viewer gets that has fallen out of the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behind {
+    /// A snapshot: for viewers that draw a screen.
+    #[default]
+    Snapshot,
+    /// A gap and the oldest byte that is kept: for scripts and recorders.
+    Gap,
+}
+
+/// A command to run without a PTY.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exec {
+    /// What to run.
+    #[serde(flatten)]
+    pub program: Program,
+    /// Whether input frames follow, up to [`ExecInput::End`]. Without, stdin is empty.
+    #[serde(default)]
+    pub stdin: bool,
+    /// Milliseconds after which it is ended with [`crate::exit::Reason::Timeout`].
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Messages from the server during an exec, between input frames.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ExecInput {
+    /// No more input: the command's stdin ends here.
+    End,
+}
+
+/// From the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "response", rename_all = "snake_case")]
+pub enum Response {
+    /// Nothing more to say.
+    Done,
+    /// One terminal.
+    Terminal(Terminal),
+    /// All terminals.
+    Terminals {
+        /// At most as many as the agent allows to be open, ended ones included.
+        terminals: Vec<Terminal>,
+    },
+    /// What the agent is and how it does.
+    Status(Status),
+    /// An exec goes on in silence.
+    Alive,
+    /// An exec has ended; it is the last frame.
+    ExecExit {
+        /// How it ended.
+        #[serde(flatten)]
+        exit: Exit,
+        /// Bytes of standard output, all of them.
+        stdout: u64,
+        /// Bytes of standard error, all of them.
+        stderr: u64,
+    },
+    /// The request was not carried out.
+    Error(Refusal),
+}
+
+/// Why an agent did not carry out a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind of error it is.
+    pub code: RefusalCode,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// The kinds of [`Refusal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// The request is not understood, or a value in it is not allowed.
+    Invalid,
+    /// No terminal of that name.
+    NotFound,
+    /// A terminal of that name is there already.
+    Exists,
+    /// As many terminals, viewers or execs as are allowed.
+    TooMany,
+    /// The program could not be started.
+    StartFailed,
+    /// The agent is ending.
+    ShuttingDown,
+    /// A kind this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+/// A terminal as the agent sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terminal {
+    /// Its name.
+    pub terminal: String,
+    /// The program's argument vector.
+    pub argv: Vec<String>,
+    /// Its size.
+    #[serde(flatten)]
+    pub size: Size,
+    /// The title its program set last.
+    #[serde(default)]
+    pub title: String,
+    /// The offset after its last byte.
+    pub offset: u64,
+    /// How many viewers it has.
+    pub viewers: u32,
+    /// How its program ended, when it has.
+    #[serde(default)]
+    pub exit: Option<Exit>,
+}
+
+/// What an agent is and how it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The agent's version.
+    pub version: String,
+    /// The session's main process, when it has one beside the terminals.
+    #[serde(default)]
+    pub main: Option<MainProcess>,
+    /// Viewers and execs at this moment.
+    pub active: u32,
+}
+
+/// The image's own command, running beside the terminals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MainProcess {
+    /// Its argument vector.
+    pub argv: Vec<String>,
+    /// How it ended, when it has.
+    #[serde(default)]
+    pub exit: Option<Exit>,
+}

@@ -1,0 +1,183 @@
+//! The messages of a viewer's connection to a terminal, subprotocol `shellport.v1`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+
+/// The WebSocket subprotocol of this version.
+pub const SUBPROTOCOL: &str = "shellport.v1";
+
+/// What comes before the ticket in a second, never selected, subprotocol of the upgrade request.
+pub const TICKET_PREFIX: &str = "shellport.ticket.";
+
+/// The most bytes a viewer may be behind, counted from what it has acknowledged.
+///
+/// At the 5 to 35 MB/s that a browser parses this is 7 to 50 ms of output, which bounds how late
+/// the effect of a Ctrl-C shows.
+pub const WINDOW: u64 = 256 * 1024;
+
+/// The largest terminal, in columns or rows. A larger one is refused, not cut.
+pub const MAX_SIDE: u16 = 1000;
+
+/// The size of a terminal in cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// Columns, 1 to [`MAX_SIDE`].
+    pub cols: u16,
+    /// Rows, 1 to [`MAX_SIDE`].
+    pub rows: u16,
+}
+
+/// A size outside 1 to [`MAX_SIDE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is {value}; allowed are 1 to {MAX_SIDE}")]
+pub struct SizeError {
+    /// `cols` or `rows`.
+    pub field: &'static str,
+    /// What was asked for.
+    pub value: u16,
+}
+
+impl Size {
+    /// The size of a terminal nobody has given one.
+    pub const DEFAULT: Self = Self { cols: 80, rows: 24 };
+
+    /// The size itself when it is allowed.
+    ///
+    /// # Errors
+    /// Names the first field that is not.
+    pub fn checked(self) -> Result<Self, SizeError> {
+        for (field, value) in [("cols", self.cols), ("rows", self.rows)] {
+            if !(1..=MAX_SIDE).contains(&value) {
+                return Err(SizeError { field, value });
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// What a viewer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Types, and decides the size.
+    Writer,
+    /// Only looks.
+    Reader,
+}
+
+/// From the viewer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientMessage {
+    /// The viewer's size has changed.
+    Resize(Size),
+    /// Everything before `offset` has been parsed.
+    Ack {
+        /// The offset after the last parsed byte.
+        offset: u64,
+    },
+    /// Send a signal to the foreground process group.
+    Signal {
+        /// A name such as `SIGINT`.
+        signal: String,
+    },
+    /// Answered with [`ServerMessage::Pong`].
+    Ping {
+        /// Returned as it is.
+        id: u64,
+    },
+}
+
+/// To the viewer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The first message: what the viewer got.
+    Hello(Hello),
+    /// A snapshot follows, in as many snapshot frames as `length` bytes need. The viewer resets its
+    /// screen, sets this size, writes those bytes, and goes on with output from `offset`.
+    Snapshot {
+        /// The offset at which the snapshot is valid.
+        offset: u64,
+        /// The size of the screen it draws.
+        #[serde(flatten)]
+        size: Size,
+        /// Bytes of the snapshot, in all frames together.
+        length: u64,
+    },
+    /// The terminal has another size from `offset` on.
+    Resize {
+        /// The new size.
+        #[serde(flatten)]
+        size: Size,
+        /// Output before this offset was made for the old size.
+        offset: u64,
+    },
+    /// Input before `sequence` has been given to the terminal.
+    Ack {
+        /// How many of this client's input bytes have been applied.
+        sequence: u64,
+    },
+    /// Output from `from` until `to` is no longer kept and will not be sent.
+    Gap {
+        /// The first missing offset.
+        from: u64,
+        /// The offset that comes next.
+        to: u64,
+    },
+    /// The program has ended; nothing follows but the close.
+    Exit {
+        /// How it ended.
+        #[serde(flatten)]
+        exit: Exit,
+        /// The offset after the terminal's last byte.
+        offset: u64,
+    },
+    /// Something the person at the viewer should know.
+    Notice {
+        /// A stable word, such as `input_dropped`.
+        code: String,
+        /// A sentence.
+        message: String,
+    },
+    /// The answer to [`ClientMessage::Ping`].
+    Pong {
+        /// As in the ping.
+        id: u64,
+    },
+}
+
+/// What a viewer got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The terminal's name.
+    pub terminal: String,
+    /// What this viewer may do.
+    pub role: Role,
+    /// The terminal's size now.
+    #[serde(flatten)]
+    pub size: Size,
+    /// The offset of the first output byte that will come, after the snapshot if there is one.
+    pub offset: u64,
+    /// How the stream starts.
+    pub start: Start,
+    /// How many of this client's input bytes were applied before; its next sequence.
+    pub sequence: u64,
+    /// The most output bytes that are sent beyond the last acknowledged offset.
+    pub window: u64,
+}
+
+/// How a viewer's stream starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// The terminal was started by this viewer.
+    Fresh,
+    /// At the offset the viewer asked for.
+    Resumed,
+    /// With a snapshot.
+    Snapshot,
+    /// With a gap from the offset the viewer asked for to the oldest kept one.
+    Gap,
+}
