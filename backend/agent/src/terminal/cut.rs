@@ -82,8 +82,6 @@ fn next(state: State, byte: u8) -> State {
         (State::Ground, 0xe0..=0xef) => State::Character(2),
         (State::Ground, 0xf0..=0xf4) => State::Character(3),
         (State::Character(left @ 2..), 0x80..=0xbf) => State::Character(left - 1),
-        // Not a character after all: this byte may begin one.
-        (State::Character(_), _) => next(State::Ground, byte),
         (State::Escape, b'[') => State::Control,
         (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => State::Text,
         (State::Escape | State::Intermediate, 0x20..=0x2f) => State::Intermediate,
@@ -92,6 +90,8 @@ fn next(state: State, byte: u8) -> State {
         | (State::Escape | State::Intermediate, 0x30..=0x7e)
         | (State::Control, 0x40..=0x7e)
         | (State::Text, BEL) => State::Ground,
+        // Not a character after all: this byte may begin one.
+        (State::Character(_), _) => next(State::Ground, byte),
         (state, _) => state,
     }
 }
