@@ -1,0 +1,33 @@
+# The server as an image: one binary on a small Debian. `docker compose up` builds and runs it.
+
+# The page.
+FROM node:20-bookworm-slim AS frontend
+WORKDIR /src/frontend
+# The lock file first, so that a change of a source does not install everything again.
+COPY frontend/package.json frontend/package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY static/ /src/static/
+COPY frontend/ ./
+RUN npm run build
+
+# The binary, with the page and the agent inside.
+FROM rust:1-slim-bookworm AS server
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY backend/ backend/
+COPY testdata/ testdata/
+COPY --from=frontend /src/static/ static/
+RUN cargo build --release --locked --package shellport
+
+# bookworm in both stages: the binary needs a glibc at least as new as the one it was linked with.
+FROM debian:bookworm-slim
+COPY --from=server /src/target/release/shellport /usr/local/bin/shellport
+# There is no USER: the usual engine socket belongs to root, and whoever may use it is root on that
+# host whatever their number in here. What the process does not need is taken away in
+# docker-compose.yml instead. With a rootless engine's socket, run it as that socket's owner.
+ENV SHELLPORT_DATA_DIR=/var/lib/shellport
+EXPOSE 8022
+# TERM: viewers are told, and sandboxes go on running.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["shellport"]
+CMD ["serve"]

@@ -1,0 +1,79 @@
+# Shellport's recipes. `make serve` and `make test` need no other step before them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+frontend_sources := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+frontend_installed := frontend/node_modules/.package-lock.json
+frontend_built := static/index.html
+
+# One step after the other, also under -j: cargo and vite use every core by themselves.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: serve
+serve: bootstrap-serve build ## Build what is missing and start the server on 127.0.0.1:8022
+	exec target/release/shellport serve
+
+.PHONY: build
+build: $(frontend_built) ## Build the page and the release binary
+	cargo build --release
+
+.PHONY: check
+check: $(frontend_built) ## The quick loop: format, lints, types, unit tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cd frontend && npm run --silent check
+	cargo test --workspace --lib --bins
+	cd frontend && npm run --silent test
+
+.PHONY: test
+test: bootstrap-test build ## Install what the tests need and run every test
+	tools/test.sh test
+
+.PHONY: bench
+bench: bootstrap-test build ## Measure throughput and echo against a raw PTY and the engine's attach
+	tools/test.sh bench
+
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: ## Fuzz the wire codec, FUZZ_SECONDS (60) for each target
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || \
+	  { echo 'fuzzing needs: rustup toolchain install nightly && cargo install cargo-fuzz' >&2; exit 1; }
+	cd backend/wire && for target in $$(cargo +nightly fuzz list); do \
+	  cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); done
+
+.PHONY: openapi
+openapi: $(frontend_installed) ## Write docs/openapi.json anew, and the page's types from it
+	mkdir -p target
+	cargo run --package shellport -- openapi >target/openapi.json
+	cp target/openapi.json docs/openapi.json
+	cd frontend && npm run --silent generate
+
+.PHONY: clean
+clean: ## Remove everything that was built, the test engines included
+	tools/engines.sh down
+	rm -rf target frontend/node_modules e2e/node_modules
+	find static -mindepth 1 -not -name icon.svg -delete
+
+.PHONY: bootstrap-serve bootstrap-test
+bootstrap-serve bootstrap-test: bootstrap-%:
+	@tools/bootstrap.sh $*
+
+# These two have files for results, so that they run only when something changed.
+$(frontend_installed): frontend/package.json frontend/package-lock.json
+	cd frontend && npm ci --no-audit --no-fund
+	@touch $@
+
+$(frontend_built): $(frontend_installed) $(frontend_sources)
+	cd frontend && npm run --silent build
+	@touch $@

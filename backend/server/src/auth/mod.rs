@@ -1,0 +1,20 @@
+//! Who may talk to the server: tokens, tickets, and the origins of browsers.
+
+mod origin;
+mod ticket;
+mod token;
+
+pub use self::origin::{AllowedHosts, OriginError};
+pub use self::ticket::{Grant, Tickets};
+pub use self::token::{TokenError, load_or_create};
+
+/// The authenticated principal of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller(pub String);
+
+impl Caller {
+    /// Whoever has the operator's token.
+    pub fn operator() -> Self {
+        Self("operator".to_owned())
+    }
+}

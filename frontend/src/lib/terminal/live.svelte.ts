@@ -1,0 +1,113 @@
+import { openSocket } from "../connection/attach";
+import { Connection, type Status } from "../connection/connection";
+import { randomId } from "../random";
+import { settings } from "../settings.svelte";
+import { toasts } from "../toasts.svelte";
+import type { SoftKey } from "./softkeys";
+import { TerminalView, type Look, type TerminalEvents } from "./terminal";
+
+/** Leaving the page asks first when something was typed within this time. */
+const RECENT_MS = 60_000;
+
+const LONGEST_TITLE = 200;
+
+/** A terminal on the page and its connection, as the components see them. */
+export class LiveTerminal {
+  status = $state<Status>({ kind: "idle" });
+  /** The title that the program has set, or nothing. */
+  title = $state("");
+  searching = $state(false);
+  matches = $state<{ index: number; count: number } | null>(null);
+  /** Ctrl was pressed on the page, for the next character. */
+  control = $state(false);
+
+  readonly #view: TerminalView;
+  readonly #connection: Connection;
+  readonly #events: TerminalEvents;
+  #typedAt = 0;
+
+  constructor(host: HTMLElement, session: string) {
+    this.#events = {
+      onInput: (bytes) => this.#type(bytes),
+      onFit: (cols, rows) => this.#connection.resize(cols, rows),
+      takeControl: () => {
+        const control = this.control;
+        this.control = false;
+        return control;
+      },
+      onTitle: (title) => (this.title = title.replace(/\p{Cc}/gu, " ").trim().slice(0, LONGEST_TITLE)),
+      onSearch: () => (this.searching = true),
+      onMatches: (index, count) => (this.matches = { index, count }),
+    };
+    this.#view = new TerminalView(host, look(), this.#events);
+    this.#connection = new Connection({
+      open: (query) => openSocket(session, "main", query),
+      screen: this.#view.screen,
+      client: randomId(),
+      onStatus: (status) => (this.status = status),
+      onNotice: (code, message) => toasts.show(code, message),
+    });
+  }
+
+  /** Whether something is likely to be lost by leaving the page by accident. */
+  get inUse(): boolean {
+    return this.status.kind === "connected" && Date.now() - this.#typedAt < RECENT_MS;
+  }
+
+  /** Connects; `restart` starts the program again when it has ended. */
+  connect(restart = false): void {
+    this.#connection.start(this.#view.size, restart);
+    this.#view.focus();
+  }
+
+  disconnect(): void {
+    this.#connection.close();
+  }
+
+  retryNow(): void {
+    this.#connection.retryNow();
+  }
+
+  /** Whether a message at the bottom of the page would cover the last output. */
+  get cursorIsLow(): boolean {
+    return this.#view.cursorIsLow;
+  }
+
+  focus(): void {
+    this.#view.focus();
+  }
+
+  press(key: SoftKey): void {
+    this.#view.press(key);
+  }
+
+  /** Takes over what the person has chosen in the menu. */
+  applySettings(): void {
+    this.#view.dress(look(), this.#events);
+  }
+
+  find(text: string, direction: "next" | "previous", incremental = false): void {
+    this.#view.find(text, direction, incremental);
+  }
+
+  endSearch(): void {
+    this.searching = false;
+    this.matches = null;
+    this.#view.endSearch();
+    this.#view.focus();
+  }
+
+  dispose(): void {
+    this.#connection.close();
+    this.#view.dispose();
+  }
+
+  #type(bytes: Uint8Array): void {
+    this.#typedAt = Date.now();
+    this.#connection.type(bytes);
+  }
+}
+
+function look(): Look {
+  return { dark: settings.dark, fontSize: settings.fontSize, screenReader: settings.screenReader };
+}

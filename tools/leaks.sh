@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Fails when the tests left anything behind: a container or a labelled network in the tests' engines,
+# a process, or a socket or mount under the temporary directory. Run before tools/engines.sh down.
+set -euo pipefail
+
+tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+dir=$(realpath -m "${SHELLPORT_TEST_DIR:-$tools/../target/test-engines}")
+temporary=${TMPDIR:-/tmp}
+readonly tools dir temporary
+
+if [ -e "$dir/env" ]; then
+  # shellcheck source=/dev/null
+  . "$dir/env"
+fi
+
+get() {
+  curl --silent --show-error --fail --max-time 30 --unix-socket "${1#unix://}" -G "http://engine/v1.41$2" "${@:3}"
+}
+
+# Prints NAME-like members of a JSON list as lines.
+names() { grep -oE "\"$1\":(\\[)?\"[^\"]*\"" | cut -d: -f2- | tr -d '["' || true; }
+
+in_engine() {
+  local name=$1 socket=$2
+  get "$socket" /containers/json --data-urlencode 'all=true' | names Names | sed "s|^|container in $name: |"
+  get "$socket" /networks --data-urlencode 'filters={"label":["shellport.instance"]}' |
+    names Name | sed "s|^|network in $name: |"
+}
+
+# What ran before the engines came up belongs to someone else. A zombie is no leak of ours: its
+# parent has yet to look.
+processes() {
+  local pid
+  for pid in $(pgrep -x shellport; pgrep -x shellport-agent); do
+    grep -qx "$pid" "$dir/run/before" 2>/dev/null && continue
+    grep -qs '^State:.Z' "/proc/$pid/status" && continue
+    echo "process: $pid $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-160)"
+  done
+}
+
+# The engines have mounts of their own, seen from inside.
+mounts() {
+  {
+    cat /proc/self/mountinfo
+    "$tools/engines.sh" exec cat /proc/self/mountinfo
+  } | awk -v prefix="$temporary/shellport" 'index($5, prefix) == 1 {print "mount: " $5}' | sort -u
+}
+
+sockets() {
+  find "$temporary" -maxdepth 5 -path "$temporary/shellport*" -type s -printf 'socket: %p\n' 2>/dev/null || true
+}
+
+found=$(
+  [ -z "${SHELLPORT_TEST_DOCKER:-}" ] || in_engine docker "$SHELLPORT_TEST_DOCKER"
+  [ -z "${SHELLPORT_TEST_PODMAN:-}" ] || in_engine podman "$SHELLPORT_TEST_PODMAN"
+  processes
+  mounts
+  sockets
+)
+if [ -n "$found" ]; then
+  echo "left behind by the tests:" >&2
+  echo "$found" >&2
+  exit 1
+fi
+echo "nothing left behind"

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# The recipes behind `make test` and `make bench`: engines up, one command after another, engines down
+# in any case. The first failure ends it, and its code is kept.
+#
+# usage: tools/test.sh test|bench
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+PATH=$HOME/.cargo/bin:$PATH
+export PATH
+
+step() { printf '\n== %s\n' "$*"; }
+
+finish() {
+  local code=$?
+  trap - EXIT INT TERM
+  tools/engines.sh down || code=$((code ? code : 1))
+  exit "$code"
+}
+
+engines_up() {
+  trap finish EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  step "engines"
+  # Leaves out, with a line, what cannot run here. The password among the variables is not shown.
+  tools/engines.sh up >/dev/null
+  tools/engines.sh status
+}
+
+unit_tests() {
+  step "unit tests"
+  cargo test --workspace --lib --bins
+  cargo test --workspace --doc
+  (cd frontend && npm test)
+}
+
+# Beside the engines there is no network, so everything is built before.
+integration_tests() {
+  step "integration tests"
+  cargo test --package shellport --test integration --no-run
+  tools/engines.sh exec cargo test --offline --package shellport --test integration
+}
+
+end_to_end_tests() {
+  if [ ! -e e2e/package.json ]; then
+    step "end-to-end tests: skipped, there is no e2e/package.json yet"
+    return
+  fi
+  step "end-to-end tests"
+  (cd e2e && npm ci --no-audit --no-fund)
+  (cd e2e && ../tools/engines.sh exec npx --no-install playwright test)
+}
+
+case ${1:-} in
+  test)
+    unit_tests
+    engines_up
+    integration_tests
+    end_to_end_tests
+    step "leaks"
+    tools/leaks.sh
+    ;;
+  bench)
+    cargo bench --package shellport --bench terminal --no-run
+    engines_up
+    tools/engines.sh exec cargo bench --offline --package shellport --bench terminal
+    ;;
+  *)
+    echo "usage: tools/test.sh test|bench" >&2
+    exit 2
+    ;;
+esac
