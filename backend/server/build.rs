@@ -18,14 +18,25 @@ fn main() {
 /// Cargo cannot yet make one package's binary a dependency of another, so it is called again, with
 /// a target directory of its own: the outer call holds the lock of the usual one.
 fn build_agent(root: &Path) {
-    for path in ["backend/agent/src", "backend/agent/Cargo.toml", "backend/wire/src", "Cargo.lock"] {
+    for path in [
+        "backend/agent/src",
+        "backend/agent/Cargo.toml",
+        "backend/wire/src",
+        "Cargo.lock",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     let target = env::var("TARGET").expect("set by cargo");
     let directory = root.join("target/agent");
     let status = Command::new(env::var_os("CARGO").expect("set by cargo"))
         .current_dir(root)
-        .args(["build", "--package", "shellport-agent", "--profile", "agent"])
+        .args([
+            "build",
+            "--package",
+            "shellport-agent",
+            "--profile",
+            "agent",
+        ])
         .args(["--target", &target, "--locked", "--target-dir"])
         .arg(&directory)
         // Static, because it runs in images that have no C library, or another one.
@@ -38,7 +49,10 @@ fn build_agent(root: &Path) {
         .expect("cargo can be started");
     assert!(status.success(), "the agent does not build");
     let binary = directory.join(&target).join("agent/shellport-agent");
-    println!("cargo::rustc-env=SHELLPORT_AGENT_BINARY={}", binary.display());
+    println!(
+        "cargo::rustc-env=SHELLPORT_AGENT_BINARY={}",
+        binary.display()
+    );
 }
 
 /// Without the built front end the server still builds, and says what is missing.

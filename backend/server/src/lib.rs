@@ -1,0 +1,17 @@
+//! Shellport's server: a shell in a container of your own, from any browser or curl.
+//!
+//! [`server::Server`] is the whole. `ARCHITECTURE.md` in the repository is the map.
+
+pub mod agent;
+pub mod auth;
+pub mod config;
+pub mod data_dir;
+pub mod http;
+pub mod id;
+pub mod metrics;
+pub mod policy;
+pub mod runtime;
+pub mod server;
+pub mod session;
+pub mod store;
+pub mod units;

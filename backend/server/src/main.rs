@@ -1,1 +1,107 @@
-fn main(){}
+//! The `shellport` command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use shellport::config::{Config, LogFormat};
+use shellport::http::openapi::Document;
+use shellport::runtime::Isolation;
+use shellport::server::{Server, StartError};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use utoipa::OpenApi;
+
+/// A shell in a container of your own, from any browser or curl.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the server.
+    Serve(Box<Config>),
+    /// Print the description of the API.
+    Openapi,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(config) => {
+            start_log(&config);
+            match serve(*config).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    complain(&error);
+                    ExitCode::FAILURE
+                }
+            }
+        }
+        Command::Openapi => {
+            say(&Document::openapi().to_pretty_json().unwrap_or_default());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), StartError> {
+    let server = Server::new(config).await?;
+    let address = server
+        .address()
+        .map_err(|error| StartError::Listen(([0, 0, 0, 0], 0).into(), error))?;
+    let runtime = server.runtime();
+    tracing::info!(
+        engine = runtime.engine,
+        endpoint = runtime.endpoint,
+        "runtime"
+    );
+    if runtime.isolation == Isolation::None {
+        tracing::warn!("NO ISOLATION: shells run on this machine as the server's own user");
+    }
+    // The fragment stays in the browser: it is in no request and no log.
+    say(&format!(
+        "\n  Shellport is ready, with {}.\n  Open http://{address}/#token={}\n",
+        runtime.engine,
+        server.token().reveal()
+    ));
+    server.serve(ended()).await;
+    Ok(())
+}
+
+/// Returns when somebody wants the server to end.
+async fn ended() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn start_log(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the command's own output")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "the command's own error")]
+fn complain(error: &StartError) {
+    eprintln!("shellport: {error}");
+}

@@ -238,7 +238,10 @@ mod tests {
     fn defaults_are_the_operators() {
         let spec = resolve(Wish::default(), &limits(&[])).unwrap();
         assert_eq!(spec.image, "debian:stable-slim");
-        assert_eq!((spec.profile, spec.network), (Profile::Standard, Network::Bridge));
+        assert_eq!(
+            (spec.profile, spec.network),
+            (Profile::Standard, Network::Bridge)
+        );
         assert_eq!((spec.memory, spec.pids), (1 << 30, 512));
     }
 
@@ -280,7 +283,10 @@ mod tests {
             change(&mut wish);
             refused(wish, &limits)
         };
-        assert_eq!(with(|it| it.cpus = Some(9.0)), "cpus: 9 is not allowed; it can be 0.01 to 4");
+        assert_eq!(
+            with(|it| it.cpus = Some(9.0)),
+            "cpus: 9 is not allowed; it can be 0.01 to 4"
+        );
         assert!(with(|it| it.cpus = Some(f64::NAN)).starts_with("cpus: NaN"));
         assert!(with(|it| it.memory = Some(1)).starts_with("memory: 1 is not"));
         assert!(with(|it| it.pids = Some(5000)).contains("8 to 4096"));
@@ -297,6 +303,9 @@ mod tests {
         assert_eq!(resolve_time("ttl", None, Some(hour)), Ok(Some(hour)));
         assert_eq!(resolve_time("ttl", Some(hour), None), Ok(Some(hour)));
         let error = resolve_time("ttl", Some(hour * 2), Some(hour)).unwrap_err();
-        assert_eq!(error.to_string(), "ttl: 2h is longer than the 1h that are allowed");
+        assert_eq!(
+            error.to_string(),
+            "ttl: 2h is longer than the 1h that are allowed"
+        );
     }
 }

@@ -96,6 +96,9 @@ pub struct Attach {
     /// Go on from this offset.
     #[serde(default)]
     pub since: Option<u64>,
+    /// The run that `since` belongs to, from `hello`. An offset of another run means nothing.
+    #[serde(default)]
+    pub run: Option<String>,
     /// Who is typing: the sequence of input is counted for each.
     #[serde(default)]
     pub client: Option<String>,

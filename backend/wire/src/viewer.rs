@@ -16,6 +16,12 @@ pub const TICKET_PREFIX: &str = "shellport.ticket.";
 /// the effect of a Ctrl-C shows.
 pub const WINDOW: u64 = 256 * 1024;
 
+/// The most input bytes a client may send beyond the last acknowledged sequence.
+///
+/// Because of it the agent can always take what comes, and an acknowledgement of output is never
+/// stuck behind a paste that the program cannot read yet.
+pub const INPUT_WINDOW: u64 = 64 * 1024;
+
 /// The largest terminal, in columns or rows. A larger one is refused, not cut.
 pub const MAX_SIDE: u16 = 1000;
 
@@ -155,9 +161,11 @@ pub struct Hello {
     pub terminal: String,
     /// What this viewer may do.
     pub role: Role,
-    /// The terminal's size now.
+    /// The terminal's size at `offset`.
     #[serde(flatten)]
     pub size: Size,
+    /// Names this run of the program: another run's offsets mean something else.
+    pub run: String,
     /// The offset of the first output byte that will come, after the snapshot if there is one.
     pub offset: u64,
     /// How the stream starts.

@@ -8,7 +8,9 @@ use std::rc::Rc;
 use nix::sys::signal::Signal;
 use shellport_wire::agent::{Attach, Behind, Refusal, RefusalCode, Response};
 use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
-use shellport_wire::viewer::{ClientMessage, Hello, Role, ServerMessage, Start, WINDOW};
+use shellport_wire::viewer::{
+    ClientMessage, Hello, INPUT_WINDOW, Role, ServerMessage, Start, WINDOW,
+};
 use tokio::sync::Notify;
 
 use super::viewer::{Cursor, Next};
@@ -52,6 +54,7 @@ pub async fn serve(
     let listener = seat.listener();
     let refusal = tokio::select! {
         read = listener.read(reader) => read?,
+        () = listener.deliver() => unreachable!("it only ends by being dropped"),
         written = seat.write(writer) => return written,
     };
     match refusal {
@@ -95,13 +98,12 @@ impl Seat {
             let anonymous = attach.client.is_none();
             let client: Rc<str> = attach.client.unwrap_or_else(|| format!(" {id}")).into();
 
+            // Offsets of another run are of another screen.
+            let same_run = attach.run.is_none_or(|run| run == state.run);
             let since = if fresh {
                 Some(state.journal.start())
             } else {
-                // Where a restart began, the screen of before is not the screen of now.
-                let restarted =
-                    state.journal.start() > 0 && attach.since == Some(state.journal.start());
-                attach.since.filter(|_| !restarted)
+                attach.since.filter(|_| same_run)
             };
             let resumed = since.and_then(|since| {
                 Cursor::resume(since, &state.journal, &state.sizes, attach.behind)
@@ -134,6 +136,7 @@ impl Seat {
                 size,
                 offset: cursor.position(),
                 start,
+                run: state.run.clone(),
                 sequence,
                 window: WINDOW,
             };
@@ -168,6 +171,8 @@ impl Seat {
             role: self.role,
             wake: Rc::clone(&self.wake),
             pings: Rc::clone(&self.pings),
+            arrived: RefCell::default(),
+            arrival: Notify::new(),
         }
     }
 
@@ -286,6 +291,9 @@ struct Listener {
     role: Role,
     wake: Rc<Notify>,
     pings: Rc<RefCell<VecDeque<u64>>>,
+    /// Input that the terminal has no room for yet, at most a window of it.
+    arrived: RefCell<Vec<u8>>,
+    arrival: Notify,
 }
 
 impl Listener {
@@ -297,7 +305,7 @@ impl Listener {
                     kind: Kind::Input,
                     position,
                     payload,
-                }) => self.input(position, &payload).await,
+                }) => self.input(position, &payload),
                 Ok(Frame::Message(text)) => self.message(&text),
                 Ok(Frame::Bytes { kind, .. }) => {
                     Err(format!("{kind:?} frames come from the terminal, not to it"))
@@ -314,28 +322,50 @@ impl Listener {
         Ok(None)
     }
 
-    async fn input(&self, position: u64, bytes: &[u8]) -> Result<(), String> {
+    /// Takes input in without waiting: behind it may come what lets the program go on.
+    fn input(&self, position: u64, bytes: &[u8]) -> Result<(), String> {
         self.writes("input")?;
-        let end = position + bytes.len() as u64;
+        let mut arrived = self.arrived.borrow_mut();
+        let sequence = self.terminal.state.borrow().input.sequence(&self.client);
+        let expected = sequence + arrived.len() as u64;
+        let Some(known) = expected.checked_sub(position) else {
+            return Err(format!("input at {position}; expected at most {expected}"));
+        };
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        arrived.extend_from_slice(bytes.get(known..).unwrap_or_default());
+        if arrived.len() as u64 > INPUT_WINDOW {
+            return Err(format!(
+                "more than {INPUT_WINDOW} bytes of input beyond the acknowledged sequence"
+            ));
+        }
+        self.arrival.notify_one();
+        Ok(())
+    }
+
+    /// Gives the terminal what has arrived as it has room, for ever.
+    async fn deliver(&self) {
         loop {
             let room = self.terminal.room.notified();
-            let sequence = {
+            let waits = {
+                let mut arrived = self.arrived.borrow_mut();
                 let mut state = self.terminal.state.borrow_mut();
                 if state.exit.is_some() {
                     // Nobody is left to read it; the exit is on its way.
-                    return Ok(());
+                    arrived.clear();
                 }
-                state
-                    .input
-                    .take(&self.client, position, bytes)
-                    .map_err(|hole| hole.to_string())?
+                let taken = state.input.take(&self.client, &arrived);
+                arrived.drain(..taken);
+                if taken > 0 {
+                    self.terminal.typed.notify_one();
+                    self.wake.notify_one();
+                }
+                !arrived.is_empty()
             };
-            self.terminal.typed.notify_one();
-            self.wake.notify_one();
-            if sequence >= end {
-                return Ok(());
+            if waits {
+                room.await;
+            } else {
+                self.arrival.notified().await;
             }
-            room.await;
         }
     }
 

@@ -18,7 +18,7 @@ mod viewer;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -74,6 +74,8 @@ pub struct Terminal {
 }
 
 struct State {
+    /// Names this run of the program.
+    run: String,
     argv: Vec<String>,
     journal: Journal,
     screen: Screen,
@@ -112,6 +114,7 @@ impl Terminal {
             name: open.terminal.clone(),
             shell: shell.to_vec(),
             state: RefCell::new(State {
+                run: String::new(),
                 argv: Vec::new(),
                 journal: Journal::new(0, JOURNAL),
                 screen: Screen::new(size),
@@ -151,6 +154,7 @@ impl Terminal {
         {
             let mut state = self.state.borrow_mut();
             let offset = state.journal.end();
+            state.run = new_run();
             state.argv = launch.argv;
             state.journal = Journal::new(offset, JOURNAL);
             state.screen = Screen::new(size);
@@ -322,6 +326,12 @@ impl Terminal {
         state.wake_viewers();
         self.room.notify_waiters();
     }
+}
+
+/// The time tells runs apart: also those of agents that came before this one in the sandbox.
+fn new_run() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    format!("{:x}", now.map_or(0, |now| now.as_nanos()))
 }
 
 impl State {

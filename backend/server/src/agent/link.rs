@@ -105,7 +105,10 @@ impl LinkWriter {
         if text.len() > MAX_PAYLOAD {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("the request has {} bytes; the most is {MAX_PAYLOAD}", text.len()),
+                format!(
+                    "the request has {} bytes; the most is {MAX_PAYLOAD}",
+                    text.len()
+                ),
             ));
         }
         self.frame(text.into()).await

@@ -5,7 +5,7 @@ mod ticket;
 mod token;
 
 pub use self::origin::{AllowedHosts, OriginError};
-pub use self::ticket::{Grant, Tickets};
+pub use self::ticket::{Grant, LIFETIME as TICKET_LIFETIME, Tickets};
 pub use self::token::{TokenError, load_or_create};
 
 /// The authenticated principal of a request.

@@ -129,7 +129,9 @@ mod tests {
         }
         assert!(hosts.check(None, None).is_err());
         for origin in ["null", "", "https://evil.example", "file://localhost:8022"] {
-            let error = hosts.check(Some("localhost:8022"), Some(origin)).unwrap_err();
+            let error = hosts
+                .check(Some("localhost:8022"), Some(origin))
+                .unwrap_err();
             assert_eq!(error, OriginError::Origin(origin.to_owned()));
         }
     }

@@ -24,7 +24,9 @@ pub enum TokenError {
     #[error("others can read the token file {0}: chmod 600 it")]
     Exposed(PathBuf),
     /// It does not hold a token.
-    #[error("the token in {0} has less than {MIN_LENGTH} characters: remove the file for a new one")]
+    #[error(
+        "the token in {0} has less than {MIN_LENGTH} characters: remove the file for a new one"
+    )]
     TooShort(PathBuf),
 }
 
@@ -75,7 +77,11 @@ mod tests {
         assert_eq!(token.reveal().len(), 43);
         let path = directory.path().join(FILE);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert!(load_or_create(directory.path()).unwrap().matches(token.reveal()));
+        assert!(
+            load_or_create(directory.path())
+                .unwrap()
+                .matches(token.reveal())
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let error = load_or_create(directory.path()).unwrap_err();
         assert!(matches!(error, TokenError::Exposed(_)), "{error}");

@@ -11,27 +11,57 @@ use crate::units;
 #[derive(Args, Clone, Debug)]
 pub struct Limits {
     /// The image of a session that names none.
-    #[arg(long, env = "SHELLPORT_DEFAULT_IMAGE", default_value = "debian:stable-slim", value_name = "IMAGE")]
+    #[arg(
+        long,
+        env = "SHELLPORT_DEFAULT_IMAGE",
+        default_value = "debian:stable-slim",
+        value_name = "IMAGE"
+    )]
     pub default_image: String,
 
     /// The profile of a session that names none.
-    #[arg(long, env = "SHELLPORT_DEFAULT_PROFILE", default_value = "standard", value_name = "PROFILE")]
+    #[arg(
+        long,
+        env = "SHELLPORT_DEFAULT_PROFILE",
+        default_value = "standard",
+        value_name = "PROFILE"
+    )]
     pub default_profile: Profile,
 
     /// The loosest profile that a caller may have.
-    #[arg(long, env = "SHELLPORT_LOOSEST_PROFILE", default_value = "standard", value_name = "PROFILE")]
+    #[arg(
+        long,
+        env = "SHELLPORT_LOOSEST_PROFILE",
+        default_value = "standard",
+        value_name = "PROFILE"
+    )]
     pub loosest_profile: Profile,
 
     /// The network of a session that names none; `none` forbids any other.
-    #[arg(long, env = "SHELLPORT_NETWORK", default_value = "bridge", value_name = "NETWORK")]
+    #[arg(
+        long,
+        env = "SHELLPORT_NETWORK",
+        default_value = "bridge",
+        value_name = "NETWORK"
+    )]
     pub network: Network,
 
     /// CPUs of a session that does not say.
-    #[arg(long, env = "SHELLPORT_DEFAULT_CPUS", default_value_t = 1.0, value_name = "CPUS")]
+    #[arg(
+        long,
+        env = "SHELLPORT_DEFAULT_CPUS",
+        default_value_t = 1.0,
+        value_name = "CPUS"
+    )]
     pub default_cpus: f64,
 
     /// The most CPUs of a session.
-    #[arg(long, env = "SHELLPORT_MAX_CPUS", default_value_t = 4.0, value_name = "CPUS")]
+    #[arg(
+        long,
+        env = "SHELLPORT_MAX_CPUS",
+        default_value_t = 4.0,
+        value_name = "CPUS"
+    )]
     pub max_cpus: f64,
 
     /// Memory of a session that does not say.
@@ -43,15 +73,30 @@ pub struct Limits {
     pub max_memory: u64,
 
     /// Processes of a session that does not say.
-    #[arg(long, env = "SHELLPORT_DEFAULT_PIDS", default_value_t = 512, value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "SHELLPORT_DEFAULT_PIDS",
+        default_value_t = 512,
+        value_name = "COUNT"
+    )]
     pub default_pids: u32,
 
     /// The most processes of a session.
-    #[arg(long, env = "SHELLPORT_MAX_PIDS", default_value_t = 4096, value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "SHELLPORT_MAX_PIDS",
+        default_value_t = 4096,
+        value_name = "COUNT"
+    )]
     pub max_pids: u32,
 
     /// The most sessions at once.
-    #[arg(long, env = "SHELLPORT_MAX_SESSIONS", default_value_t = 1024, value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "SHELLPORT_MAX_SESSIONS",
+        default_value_t = 1024,
+        value_name = "COUNT"
+    )]
     pub max_sessions: usize,
 
     /// The longest time to live; also that of sessions that do not say. Unlimited when absent.

@@ -17,7 +17,12 @@ use crate::units;
 #[derive(Args, Clone, Debug)]
 pub struct Config {
     /// Where to listen.
-    #[arg(long, env = "SHELLPORT_LISTEN", default_value = "127.0.0.1:8022", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "SHELLPORT_LISTEN",
+        default_value = "127.0.0.1:8022",
+        value_name = "ADDRESS"
+    )]
     pub listen: SocketAddr,
 
     /// Listen on an address that is not loopback although nothing here speaks TLS. Only behind a
@@ -27,7 +32,12 @@ pub struct Config {
 
     /// Further names under which browsers reach the server, such as `shell.example.org`. The
     /// addresses it listens on and `localhost` are always allowed.
-    #[arg(long, env = "SHELLPORT_ALLOWED_HOSTS", value_delimiter = ',', value_name = "HOST")]
+    #[arg(
+        long,
+        env = "SHELLPORT_ALLOWED_HOSTS",
+        value_delimiter = ',',
+        value_name = "HOST"
+    )]
     pub allowed_hosts: Vec<String>,
 
     /// Where the token, the records and the agents' sockets are.
@@ -45,23 +55,48 @@ pub struct Config {
 
     /// How agents are reached: by a socket in a directory that is mounted into the sandbox, by a
     /// command that the engine runs in it, or whichever works.
-    #[arg(long, env = "SHELLPORT_AGENT_TRANSPORT", default_value = "auto", value_name = "TRANSPORT")]
+    #[arg(
+        long,
+        env = "SHELLPORT_AGENT_TRANSPORT",
+        default_value = "auto",
+        value_name = "TRANSPORT"
+    )]
     pub agent_transport: AgentTransport,
 
     /// What becomes of the sandboxes when the server ends.
-    #[arg(long, env = "SHELLPORT_ON_SHUTDOWN", default_value = "keep", value_name = "ACTION")]
+    #[arg(
+        long,
+        env = "SHELLPORT_ON_SHUTDOWN",
+        default_value = "keep",
+        value_name = "ACTION"
+    )]
     pub on_shutdown: OnShutdown,
 
     /// How much is logged, as a filter of tracing, such as `info` or `shellport=debug`.
-    #[arg(long, env = "SHELLPORT_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        env = "SHELLPORT_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     pub log: String,
 
     /// How log lines look.
-    #[arg(long, env = "SHELLPORT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long,
+        env = "SHELLPORT_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub log_format: LogFormat,
 
     /// The most connections at once.
-    #[arg(long, env = "SHELLPORT_MAX_CONNECTIONS", default_value_t = 4096, value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "SHELLPORT_MAX_CONNECTIONS",
+        default_value_t = 4096,
+        value_name = "COUNT"
+    )]
     pub max_connections: usize,
 
     /// How long processes may take to end when a session stops.

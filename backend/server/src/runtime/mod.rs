@@ -2,6 +2,7 @@
 
 pub mod docker;
 pub mod process;
+mod socket;
 
 use std::io;
 use std::time::Duration;

@@ -13,7 +13,8 @@ mod spec;
 mod state;
 
 pub use self::activity::Activity;
-pub use self::driver::{Change, CommandError};
+pub use self::driver::{Change, Command, CommandError};
+pub use self::reconcile::ReconcileError;
 pub use self::record::{Progress, Record, View};
 pub use self::registry::{NewSession, Registry, RegistryError, Session};
 pub use self::spec::{Network, Profile, Spec};

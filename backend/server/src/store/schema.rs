@@ -28,7 +28,9 @@ pub(super) fn prepare(connection: &Connection) -> Result<(), StoreError> {
         return Err(StoreError::TooNew { found, known });
     }
     for (version, step) in (1..).zip(STEPS).skip(usize::try_from(found).unwrap_or(0)) {
-        connection.execute_batch(&format!("BEGIN; {step} PRAGMA user_version = {version}; COMMIT;"))?;
+        connection.execute_batch(&format!(
+            "BEGIN; {step} PRAGMA user_version = {version}; COMMIT;"
+        ))?;
     }
     Ok(())
 }

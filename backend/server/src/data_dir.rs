@@ -1,0 +1,104 @@
+//! The data directory: everything of one instance of the server on this machine.
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::id::random_tag;
+
+/// A data directory that nobody else uses.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    instance: String,
+    /// Holds the lock.
+    _lock: File,
+}
+
+/// A data directory that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// The system's own error.
+    #[error("cannot use the data directory {0}: {1}")]
+    Io(PathBuf, #[source] io::Error),
+    /// Another server uses it.
+    #[error("another server uses the data directory {0}; give this one its own with --data-dir")]
+    InUse(PathBuf),
+}
+
+impl DataDir {
+    /// Takes the directory at `path`; it is made when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be used, or another server uses it.
+    pub fn take(path: &Path) -> Result<Self, DataDirError> {
+        let io = |error| DataDirError::Io(path.to_owned(), error);
+        let run = path.join("run");
+        fs::create_dir_all(&run).map_err(io)?;
+        // Below are the token, and sockets that must not be reached past the server.
+        for private in [path, &run] {
+            fs::set_permissions(private, Permissions::from_mode(0o700)).map_err(io)?;
+        }
+        let path = fs::canonicalize(path).map_err(io)?;
+        let lock = File::create(path.join("lock")).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path)),
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+        }
+        let instance = instance(&path.join("instance")).map_err(io)?;
+        Ok(Self {
+            path,
+            instance,
+            _lock: lock,
+        })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name that marks what belongs to this instance.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Where the agents' sockets are.
+    pub fn run(&self) -> PathBuf {
+        self.path.join("run")
+    }
+}
+
+/// The instance's name, made at first.
+fn instance(path: &Path) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Ok(name) if !name.trim().is_empty() => Ok(name.trim().to_owned()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => {
+            let name = random_tag();
+            fs::write(path, format!("{name}\n"))?;
+            Ok(name)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_used_by_one_server_and_keeps_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data");
+        let first = DataDir::take(&path).unwrap();
+        let error = DataDir::take(&path).unwrap_err();
+        assert!(matches!(error, DataDirError::InUse(_)), "{error}");
+        let name = first.instance().to_owned();
+        drop(first);
+        assert_eq!(DataDir::take(&path).unwrap().instance(), name);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

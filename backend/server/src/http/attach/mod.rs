@@ -1,0 +1,170 @@
+//! `/api/v1/sessions/{id}/terminals/{terminal}/attach`: a viewer's WebSocket.
+//!
+//! - [`framed`]: the subprotocol `shellport.v1`, whose frames are forwarded as they are.
+//! - [`plain`]: for clients that offer no subprotocol.
+//! - [`connection`]: what both have in common: keeping alive, and closing.
+
+mod connection;
+mod framed;
+mod plain;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde::Deserialize;
+use shellport_wire::agent::{Attach, Behind, MAX_NAME};
+use shellport_wire::viewer::{Role, SUBPROTOCOL, Size, TICKET_PREFIX};
+use utoipa::IntoParams;
+
+use super::App;
+use super::extract::{InPath, Params};
+use super::guard::bearer;
+use super::problem::Problem;
+use super::terminals::{checked, running};
+use super::tickets::ViewerRole;
+
+/// The most bytes of a message from a client that speaks frames.
+const MAX_FRAMED: usize = shellport_wire::frame::MAX_FRAME;
+
+/// The most bytes of a message from a plain client: a paste, in one piece.
+const MAX_PLAIN: usize = 8 * 1024 * 1024;
+
+/// The most bytes that wait to be written to one client. Each message is flushed before the next is
+/// made, so it is never more than one frame and the answers to pings.
+const MAX_WRITE_BUFFER: usize = 4 * MAX_FRAMED;
+
+/// Where and how a viewer joins.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AttachParams {
+    /// The viewer's width in cells.
+    cols: Option<u16>,
+    /// The viewer's height in cells.
+    rows: Option<u16>,
+    /// Go on from this offset.
+    since: Option<u64>,
+    /// The run of the program that `since` belongs to, from `hello`.
+    run: Option<String>,
+    /// Names this client across reconnects.
+    client: Option<String>,
+    /// What the viewer may do; with a ticket, what the ticket says.
+    role: Option<ViewerRole>,
+    /// Start the program again when it has ended.
+    restart: Option<bool>,
+}
+
+/// Attaches to a terminal; see the description of the protocol.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}/terminals/{terminal}/attach", tag = "terminals",
+    params(("id" = String, Path, description = "The session"), ("terminal" = String, Path, description = "The terminal"), AttachParams),
+    responses(
+        (status = 101, description = "A WebSocket, as docs/protocol.md defines it"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn attach(
+    State(app): State<App>,
+    Path((id, terminal)): Path<(String, String)>,
+    Params(params): Params<AttachParams>,
+    headers: HeaderMap,
+    found: Result<InPath, Problem>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let offered = offered(&headers);
+    let role = authorize(&app, &headers, &offered, (&id, &terminal), params.role)?;
+    let InPath(session) = found?;
+    let upgrade = upgrade.map_err(|error| {
+        let detail = format!("this is the address of a WebSocket: {}", error.body_text());
+        Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket_needed", detail)
+    })?;
+    let framed = offered.contains(&SUBPROTOCOL);
+    if !framed && !offered.is_empty() {
+        let detail = format!("of the subprotocols, only {SUBPROTOCOL} is spoken here");
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "unknown_subprotocol",
+            detail,
+        ));
+    }
+    let size = checked(Size {
+        cols: params.cols.unwrap_or(Size::DEFAULT.cols),
+        rows: params.rows.unwrap_or(Size::DEFAULT.rows),
+    })?;
+    check_client(params.client.as_deref())?;
+    running(&session)?;
+    let attach = Attach {
+        terminal,
+        role,
+        size,
+        since: params.since,
+        run: params.run,
+        client: params.client,
+        behind: if framed {
+            Behind::Snapshot
+        } else {
+            Behind::Gap
+        },
+        restart: params.restart.unwrap_or(false),
+    };
+    let max = if framed { MAX_FRAMED } else { MAX_PLAIN };
+    let upgrade = upgrade
+        .protocols([SUBPROTOCOL])
+        .max_message_size(max)
+        .max_frame_size(max)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_WRITE_BUFFER);
+    let tracker = app.connections.clone();
+    Ok(upgrade.on_upgrade(move |socket| {
+        tracker.track_future(connection::serve(app, session, attach, framed, socket))
+    }))
+}
+
+/// The subprotocols that the client offers.
+fn offered(headers: &HeaderMap) -> Vec<&str> {
+    headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// What the client may be: by a ticket for this terminal, or by the token. A page that was opened
+/// without either gets nothing.
+fn authorize(
+    app: &App,
+    headers: &HeaderMap,
+    offered: &[&str],
+    (session, terminal): (&str, &str),
+    wish: Option<ViewerRole>,
+) -> Result<Role, Problem> {
+    let ticket = offered.iter().find_map(|it| it.strip_prefix(TICKET_PREFIX));
+    let Some(ticket) = ticket else {
+        bearer(app, headers)?;
+        return Ok(wish.unwrap_or_default().into());
+    };
+    let grant = app
+        .tickets
+        .redeem(ticket)
+        .filter(|grant| grant.session.as_str() == session && grant.terminal == terminal);
+    grant.map(|grant| grant.role).ok_or_else(|| {
+        let detail = "the ticket is used up, too old, or for another terminal; ask for a new one";
+        Problem::new(StatusCode::UNAUTHORIZED, "bad_ticket", detail)
+    })
+}
+
+fn check_client(client: Option<&str>) -> Result<(), Problem> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    match client {
+        Some(name) if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) => {
+            let detail = "client: it has 1 to 64 letters, digits, hyphens or underscores";
+            Err(Problem::invalid(detail).with_field("client"))
+        }
+        _ => Ok(()),
+    }
+}

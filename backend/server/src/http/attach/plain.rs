@@ -1,0 +1,153 @@
+//! The plain dialect: JSON text and raw bytes, for any WebSocket client.
+//!
+//! The client neither counts nor acknowledges, so the server does both: output counts as
+//! acknowledged when it has been written to the socket, and input is sent on within the agent's
+//! window, so that a client that types more waits.
+
+use axum::extract::ws::{Message, Utf8Bytes};
+use bytes::Bytes;
+use shellport_wire::close;
+use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
+use shellport_wire::plain::PlainInput;
+use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, ServerMessage};
+use tokio::sync::{mpsc, watch};
+
+use super::connection::{End, Ended, Incoming, Sink, Source, pump, send};
+use crate::agent::{LinkReader, LinkWriter, refusal};
+
+/// As in the other dialect.
+const QUEUE: usize = 16;
+
+/// Translates until either side ends.
+pub(super) async fn run(
+    reader: LinkReader,
+    writer: LinkWriter,
+    sink: &mut Sink,
+    source: Source<'_>,
+) -> Ended {
+    let (queue, queued) = mpsc::channel(QUEUE);
+    let (applied, progress) = watch::channel(0);
+    tokio::select! {
+        ended = downstream(Incoming::new(reader), sink, queue.clone(), applied) => ended,
+        end = upstream(source, queue, progress) => Ended::Client(end),
+        ended = pump(writer, queued) => ended,
+    }
+}
+
+async fn downstream(
+    mut incoming: Incoming,
+    sink: &mut Sink,
+    queue: mpsc::Sender<Bytes>,
+    applied: watch::Sender<u64>,
+) -> Ended {
+    loop {
+        let result = match incoming.next(sink).await {
+            Ok(bytes) => translate(bytes, sink, &queue, &applied).await,
+            Err(ended) => return ended,
+        };
+        if let Err(ended) = result {
+            return ended;
+        }
+    }
+}
+
+async fn translate(
+    bytes: Bytes,
+    sink: &mut Sink,
+    queue: &mpsc::Sender<Bytes>,
+    applied: &watch::Sender<u64>,
+) -> Result<(), Ended> {
+    let nonsense =
+        |what: String| Ended::Agent(format!("the agent does not speak the protocol: {what}"));
+    let text = match Frame::decode(&bytes).map_err(|error| nonsense(error.to_string()))? {
+        Frame::Bytes {
+            kind: kind @ (Kind::Output | Kind::Snapshot),
+            position,
+            payload,
+        } => {
+            let end = position.saturating_add(payload.len() as u64);
+            let payload = bytes.slice_ref(&payload);
+            send(sink, Message::Binary(payload)).await?;
+            if kind == Kind::Output {
+                acknowledge(queue, end).await;
+            }
+            return Ok(());
+        }
+        Frame::Bytes { kind, .. } => return Err(nonsense(format!("{kind:?}"))),
+        Frame::Message(text) => text,
+    };
+    if let Some(refusal) = refusal(&text) {
+        return Err(Ended::Refused(refusal.code, refusal.message));
+    }
+    let message = serde_json::from_str(&text).map_err(|error| nonsense(error.to_string()))?;
+    match message {
+        // It counts for the client; the snapshot itself is only bytes to it.
+        ServerMessage::Ack { sequence } => {
+            applied.send_replace(sequence);
+            return Ok(());
+        }
+        ServerMessage::Snapshot { .. } => return Ok(()),
+        ServerMessage::Hello(ref hello) => {
+            applied.send_replace(hello.sequence);
+        }
+        _ => {}
+    }
+    let text = Utf8Bytes::try_from(bytes.clone()).expect("decoded as text above");
+    send(sink, Message::Text(text)).await?;
+    match message {
+        ServerMessage::Exit { .. } => Err(Ended::Exited),
+        _ => Ok(()),
+    }
+}
+
+async fn acknowledge(queue: &mpsc::Sender<Bytes>, offset: u64) {
+    let message = ClientMessage::Ack { offset };
+    let text = serde_json::to_string(&message).expect("plain data");
+    // When the agent is gone, its own end says so.
+    let _ = queue.send(text.into()).await;
+}
+
+async fn upstream(
+    mut source: Source<'_>,
+    queue: mpsc::Sender<Bytes>,
+    mut applied: watch::Receiver<u64>,
+) -> End {
+    let mut sequence = None;
+    loop {
+        let input = match source.next().await {
+            Ok(Message::Binary(bytes)) => bytes,
+            Ok(Message::Text(text)) => match serde_json::from_str(&text) {
+                Ok(PlainInput::Stdin { data }) => data.into(),
+                Ok(other) => {
+                    let message = match other {
+                        PlainInput::Resize(size) => ClientMessage::Resize(size),
+                        PlainInput::Signal { signal } => ClientMessage::Signal { signal },
+                        PlainInput::Ping { id } => ClientMessage::Ping { id },
+                        PlainInput::Stdin { .. } => unreachable!("matched above"),
+                    };
+                    let text = serde_json::to_string(&message).expect("plain data");
+                    if queue.send(text.into()).await.is_err() {
+                        return End::Gone;
+                    }
+                    continue;
+                }
+                Err(error) => return End::Close(close::PROTOCOL_ERROR, error.to_string()),
+            },
+            Ok(_) => continue,
+            Err(end) => return end,
+        };
+        let sent = sequence.get_or_insert_with(|| *applied.borrow());
+        for part in input.chunks(MAX_PAYLOAD.min(16 * 1024)) {
+            let end = *sent + part.len() as u64;
+            let fits = |applied: &u64| end <= applied + INPUT_WINDOW;
+            if applied.wait_for(fits).await.is_err() {
+                return End::Gone;
+            }
+            let frame = Frame::bytes(Kind::Input, *sent, part).encode();
+            if queue.send(frame.into()).await.is_err() {
+                return End::Gone;
+            }
+            *sent = end;
+        }
+    }
+}

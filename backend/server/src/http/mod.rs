@@ -1,0 +1,141 @@
+//! The HTTP side: the route table, and one file a resource.
+
+mod assets;
+mod attach;
+mod execs;
+mod extract;
+mod guard;
+mod model;
+pub mod openapi;
+mod problem;
+mod service;
+mod sessions;
+mod terminals;
+mod tickets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{delete, get, patch, post};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::auth::{AllowedHosts, Tickets};
+use crate::config::{Limits, Secret};
+use crate::metrics::Metrics;
+use crate::session::Registry;
+
+/// The most bytes of a request's body.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub struct App {
+    /// The sessions.
+    pub registry: Arc<Registry>,
+    /// The operator's token.
+    pub token: Secret,
+    /// Tickets for WebSockets.
+    pub tickets: Arc<Tickets>,
+    /// The names the server answers to.
+    pub hosts: Arc<AllowedHosts>,
+    /// What callers may have.
+    pub limits: Arc<Limits>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Cancelled when the server begins to end.
+    pub draining: CancellationToken,
+    /// The WebSockets, which a graceful shutdown of HTTP does not wait for.
+    pub connections: TaskTracker,
+}
+
+/// Every address there is.
+pub fn router(app: App) -> Router {
+    let api = Router::new()
+        .route("/info", get(service::info))
+        .route("/sessions", get(sessions::list).post(sessions::create))
+        .route(
+            "/sessions/{id}",
+            get(sessions::get)
+                .patch(sessions::change)
+                .delete(sessions::delete),
+        )
+        .route("/sessions/{id}/stop", post(sessions::stop))
+        .route("/sessions/{id}/start", post(sessions::start))
+        .route(
+            "/sessions/{id}/terminals",
+            get(terminals::list).post(terminals::open),
+        )
+        .route("/sessions/{id}/terminals/{terminal}", get(terminals::get))
+        .route(
+            "/sessions/{id}/terminals/{terminal}",
+            patch(terminals::resize),
+        )
+        .route(
+            "/sessions/{id}/terminals/{terminal}",
+            delete(terminals::close),
+        )
+        .route(
+            "/sessions/{id}/terminals/{terminal}/tickets",
+            post(tickets::create),
+        )
+        .route("/sessions/{id}/execs", post(execs::run))
+        .layer(from_fn_with_state(app.clone(), guard::authenticate))
+        // These two look at the token themselves, or need none.
+        .route(
+            "/sessions/{id}/terminals/{terminal}/attach",
+            get(attach::attach),
+        )
+        .route("/openapi.json", get(service::openapi))
+        .fallback(service::not_found)
+        .method_not_allowed_fallback(service::wrong_method);
+    let metrics = Router::new()
+        .route("/metrics", get(service::metrics))
+        .layer(from_fn_with_state(app.clone(), guard::authenticate));
+    let fixed = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    Router::new()
+        .nest("/api/v1", api)
+        .merge(metrics)
+        .route("/", get(assets::page))
+        .route("/sessions/{id}", get(assets::page))
+        .route("/assets/{*path}", get(assets::asset))
+        .route("/icon.svg", get(assets::icon))
+        .route("/healthz", get(service::healthz))
+        .route("/readyz", get(service::readyz))
+        .fallback(service::not_found)
+        .method_not_allowed_fallback(service::wrong_method)
+        .layer(from_fn_with_state(app.clone(), guard::check_origin))
+        .layer(from_fn(log))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
+        .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(fixed(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
+        .layer(fixed(header::CACHE_CONTROL, "no-store"))
+        .with_state(app)
+}
+
+/// One line a request. The query is left out: whatever a client puts there by mistake is not kept.
+async fn log(request: Request, next: axum::middleware::Next) -> axum::response::Response {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let started = std::time::Instant::now();
+    let response = next.run(request).await;
+    tracing::debug!(
+        %method,
+        path,
+        status = response.status().as_u16(),
+        elapsed = ?started.elapsed(),
+        "request"
+    );
+    response
+}

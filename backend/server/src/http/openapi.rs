@@ -1,0 +1,90 @@
+//! The OpenAPI document, from the handlers.
+
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use super::{attach, execs, service, sessions, terminals, tickets};
+
+/// The document. The test below holds it against the route table.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Shellport",
+        description = "A shell in a container of your own, from any browser or curl.",
+        license(name = "Apache-2.0 OR MIT"),
+    ),
+    servers((url = "/")),
+    security(("token" = [])),
+    modifiers(&Token),
+    paths(
+        service::info,
+        sessions::list,
+        sessions::create,
+        sessions::get,
+        sessions::change,
+        sessions::delete,
+        sessions::stop,
+        sessions::start,
+        terminals::list,
+        terminals::open,
+        terminals::get,
+        terminals::resize,
+        terminals::close,
+        tickets::create,
+        attach::attach,
+        execs::run,
+    ),
+)]
+pub struct Document;
+
+struct Token;
+
+impl utoipa::Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        if let Some(components) = &mut document.components {
+            components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The document that is in the repository, from which the front end's types are made.
+    const WRITTEN: &str = include_str!("../../../../docs/openapi.json");
+
+    #[test]
+    fn the_written_document_is_this_one() {
+        let ours: serde_json::Value = serde_json::to_value(Document::openapi()).unwrap();
+        let written: serde_json::Value = serde_json::from_str(WRITTEN).unwrap();
+        assert_eq!(ours, written, "`make openapi` writes it anew");
+    }
+
+    #[test]
+    fn every_route_is_described() {
+        let routes = include_str!("mod.rs");
+        let document = Document::openapi();
+        let described = document.paths.paths.keys();
+        for path in described {
+            let path = path.strip_prefix("/api/v1").unwrap();
+            assert!(routes.contains(&format!("{path:?}")), "{path} is no route");
+        }
+        let served = routes.matches(".route(\"/").count();
+        let outside = [
+            "/openapi.json",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/icon.svg",
+        ];
+        let pages = ["/", "/sessions/{id}", "/assets/{*path}"];
+        let expected = document.paths.paths.len() + outside.len() + pages.len();
+        assert_eq!(
+            served,
+            expected + 1,
+            "a route is not described (/sessions stands twice)"
+        );
+    }
+}

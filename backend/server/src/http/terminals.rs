@@ -1,0 +1,236 @@
+//! `/api/v1/sessions/{id}/terminals`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use shellport_wire::agent::{Open, Program, Request, Response};
+use shellport_wire::viewer::Size;
+use utoipa::ToSchema;
+
+use super::App;
+use super::extract::{Body, InPath};
+use super::model::Terminal;
+use super::problem::Problem;
+use crate::agent::{self, AgentError};
+use crate::id::random_tag;
+use crate::policy::check_env;
+use crate::session::{Session, State as Life};
+
+/// The longest that closing a terminal takes: its grace, and some.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// The terminals of a session.
+#[derive(Serialize, ToSchema)]
+pub struct TerminalList {
+    data: Vec<Terminal>,
+    /// Always null: there are never more than one page of them.
+    next_cursor: Option<String>,
+}
+
+/// Lists a session's terminals.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}/terminals", tag = "terminals",
+    params(("id" = String, Path, description = "The session")),
+    responses(
+        (status = 200, body = TerminalList),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn list(
+    State(app): State<App>,
+    InPath(session): InPath,
+) -> Result<Json<TerminalList>, Problem> {
+    match ask(&app, &session, &Request::Terminals, None).await? {
+        Response::Terminals { terminals } => Ok(Json(TerminalList {
+            data: terminals.into_iter().map(Terminal::from).collect(),
+            next_cursor: None,
+        })),
+        _ => Err(nonsense()),
+    }
+}
+
+/// A terminal to open.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OpenTerminal {
+    /// Its name: letters, digits, dots, hyphens and underscores. One is made up when absent.
+    name: Option<String>,
+    /// Its width in cells; 80 when absent.
+    cols: Option<u16>,
+    /// Its height in cells; 24 when absent.
+    rows: Option<u16>,
+    /// What runs in it; the user's shell when absent.
+    #[serde(default)]
+    command: Vec<String>,
+    /// The working directory.
+    cwd: Option<String>,
+    /// Variables on top of the session's.
+    #[serde(default)]
+    env: BTreeMap<String, String>,
+    /// The user; the session's when absent.
+    user: Option<String>,
+}
+
+/// Opens a terminal.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/terminals", tag = "terminals",
+    params(("id" = String, Path, description = "The session")),
+    request_body = OpenTerminal,
+    responses(
+        (status = 201, body = Terminal),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn open(
+    State(app): State<App>,
+    InPath(session): InPath,
+    body: Body<OpenTerminal>,
+) -> Result<(StatusCode, Json<Terminal>), Problem> {
+    let wish = body.value;
+    check_env(&wish.env)?;
+    let size = Size {
+        cols: wish.cols.unwrap_or(Size::DEFAULT.cols),
+        rows: wish.rows.unwrap_or(Size::DEFAULT.rows),
+    };
+    let request = Request::Open(Open {
+        terminal: wish.name.unwrap_or_else(random_tag),
+        size: checked(size)?,
+        program: Program {
+            argv: wish.command,
+            env: wish.env,
+            cwd: wish.cwd,
+            user: wish.user,
+        },
+    });
+    let terminal = one(ask(&app, &session, &request, None).await?)?;
+    Ok((StatusCode::CREATED, terminal))
+}
+
+/// Returns a terminal.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}/terminals/{terminal}", tag = "terminals",
+    params(("id" = String, Path, description = "The session"), ("terminal" = String, Path, description = "The terminal")),
+    responses(
+        (status = 200, body = Terminal),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn get(
+    State(app): State<App>,
+    InPath(session): InPath,
+    Path((_, name)): Path<(String, String)>,
+) -> Result<Json<Terminal>, Problem> {
+    match ask(&app, &session, &Request::Terminals, None).await? {
+        Response::Terminals { terminals } => terminals
+            .into_iter()
+            .find(|terminal| terminal.terminal == name)
+            .map(|terminal| Json(terminal.into()))
+            .ok_or_else(|| {
+                let detail = format!("there is no terminal {name:?}");
+                Problem::new(StatusCode::NOT_FOUND, "terminal_not_found", detail)
+            }),
+        _ => Err(nonsense()),
+    }
+}
+
+/// The new size of a terminal.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResizeTerminal {
+    /// Its width in cells, 1 to 1000.
+    cols: u16,
+    /// Its height in cells, 1 to 1000.
+    rows: u16,
+}
+
+/// Resizes a terminal. Its writer's next resize wins over this one.
+#[utoipa::path(
+    patch, path = "/api/v1/sessions/{id}/terminals/{terminal}", tag = "terminals",
+    params(("id" = String, Path, description = "The session"), ("terminal" = String, Path, description = "The terminal")),
+    request_body = ResizeTerminal,
+    responses(
+        (status = 200, body = Terminal),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn resize(
+    State(app): State<App>,
+    InPath(session): InPath,
+    Path((_, terminal)): Path<(String, String)>,
+    body: Body<ResizeTerminal>,
+) -> Result<Json<Terminal>, Problem> {
+    let ResizeTerminal { cols, rows } = body.value;
+    let size = checked(Size { cols, rows })?;
+    let request = Request::Resize { terminal, size };
+    one(ask(&app, &session, &request, None).await?)
+}
+
+/// Ends everything in a terminal and forgets it.
+#[utoipa::path(
+    delete, path = "/api/v1/sessions/{id}/terminals/{terminal}", tag = "terminals",
+    params(("id" = String, Path, description = "The session"), ("terminal" = String, Path, description = "The terminal")),
+    responses(
+        (status = 204, description = "It is gone"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn close(
+    State(app): State<App>,
+    InPath(session): InPath,
+    Path((_, terminal)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let request = Request::Close { terminal };
+    match ask(&app, &session, &request, Some(CLOSE)).await? {
+        Response::Done => Ok(StatusCode::NO_CONTENT),
+        _ => Err(nonsense()),
+    }
+}
+
+/// A size that a terminal can have.
+pub(super) fn checked(size: Size) -> Result<Size, Problem> {
+    size.checked()
+        .map_err(|error| Problem::invalid(error.to_string()).with_field(error.field))
+}
+
+/// The id of a session that runs.
+pub(super) fn running(session: &Session) -> Result<crate::id::SessionId, Problem> {
+    let record = session.view().record;
+    if record.state == Life::Running {
+        return Ok(record.id);
+    }
+    let mut detail = format!("the session is {}, not running", record.state.as_str());
+    if let Some(message) = record.message {
+        detail = format!("{detail}: {message}");
+    }
+    Err(Problem::new(
+        StatusCode::CONFLICT,
+        "session_not_running",
+        detail,
+    ))
+}
+
+async fn ask(
+    app: &App,
+    session: &Session,
+    request: &Request,
+    limit: Option<Duration>,
+) -> Result<Response, Problem> {
+    let id = running(session)?;
+    let stream = app.registry.runtime().connect(&id).await?;
+    Ok(agent::ask(stream, request, limit).await?)
+}
+
+fn one(response: Response) -> Result<Json<Terminal>, Problem> {
+    match response {
+        Response::Terminal(terminal) => Ok(Json(terminal.into())),
+        _ => Err(nonsense()),
+    }
+}
+
+fn nonsense() -> Problem {
+    AgentError::Nonsense("the answer to something else".to_owned()).into()
+}

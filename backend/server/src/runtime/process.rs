@@ -1,0 +1,167 @@
+//! Sandboxes that are none: the agent as a child of the server, on the host itself. For one trusted
+//! user, and only when asked for by name.
+//!
+//! The agent leads a session of its own and outlives the server; a later one finds it by its
+//! socket.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shellport_wire::agent::Request;
+use tokio::process::Command;
+
+use super::socket;
+use super::{Isolation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream};
+use crate::agent;
+use crate::id::SessionId;
+use crate::session::Spec;
+
+/// What the agent gets of the server's environment. Everything else may be a secret.
+const VARIABLES: [&str; 8] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "TZ",
+    "XDG_RUNTIME_DIR",
+];
+
+/// How long an agent may take to kill everything.
+const KILL: Duration = Duration::from_secs(5);
+
+/// Sandboxes as process trees of this machine.
+pub struct ProcessRuntime {
+    info: RuntimeInfo,
+    agent: PathBuf,
+    run: PathBuf,
+}
+
+impl ProcessRuntime {
+    /// A runtime with the agent's program and the sockets' directories at these places.
+    pub fn new(agent: PathBuf, run: PathBuf) -> Self {
+        Self {
+            info: RuntimeInfo {
+                name: "process",
+                engine: "processes of this machine".to_owned(),
+                endpoint: String::new(),
+                isolation: Isolation::None,
+            },
+            agent,
+            run,
+        }
+    }
+
+    fn spawn(&self, id: &SessionId, spec: Option<&Spec>) -> Result<(), RuntimeError> {
+        let home = std::env::var("HOME").unwrap_or_else(|_| "/".to_owned());
+        let cwd = spec.and_then(|spec| spec.cwd.clone()).unwrap_or(home);
+        let own = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+        let mut child = Command::new(&self.agent)
+            .args(["launch", "--session", "--"])
+            .arg(&self.agent)
+            .arg("init")
+            .arg(socket::directory(&self.run, id))
+            .arg("--")
+            .args(
+                spec.and_then(|spec| spec.command.clone())
+                    .unwrap_or_default(),
+            )
+            .env_clear()
+            .envs(VARIABLES.into_iter().filter_map(own))
+            .envs(spec.map(|spec| &spec.env).into_iter().flatten())
+            .current_dir(cwd)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|cause| RuntimeError::Host {
+                step: "starting the agent",
+                cause,
+            })?;
+        // So that no zombie is left; the end itself shows on the agent's connection.
+        tokio::spawn(async move { child.wait().await });
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Runtime for ProcessRuntime {
+    fn info(&self) -> &RuntimeInfo {
+        &self.info
+    }
+
+    async fn ping(&self) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn prepare(&self, spec: &Spec, _: &ProgressSink) -> Result<(), RuntimeError> {
+        if spec.user.is_some() {
+            return Err(RuntimeError::Engine {
+                step: "preparing the session",
+                cause: "the process runtime runs everything as the server's own user".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn create(&self, id: &SessionId, spec: &Spec) -> Result<(), RuntimeError> {
+        socket::make_directory(&self.run, id).await?;
+        let result = self.spawn(id, Some(spec));
+        if result.is_err() {
+            socket::remove_directory(&self.run, id).await?;
+        }
+        result
+    }
+
+    async fn start(&self, id: &SessionId) -> Result<(), RuntimeError> {
+        self.spawn(id, None)
+    }
+
+    async fn connect(&self, id: &SessionId) -> Result<Box<dyn Stream>, RuntimeError> {
+        let stream = socket::connect(&self.run, id).await;
+        Ok(Box::new(stream.map_err(RuntimeError::Agent)?))
+    }
+
+    async fn inspect(&self, id: &SessionId) -> Result<SandboxState, RuntimeError> {
+        if !socket::directory(&self.run, id).exists() {
+            return Ok(SandboxState::Missing);
+        }
+        Ok(match socket::connect(&self.run, id).await {
+            Ok(_) => SandboxState::Running,
+            Err(_) => SandboxState::Exited {
+                oom: false,
+                code: None,
+            },
+        })
+    }
+
+    async fn kill(&self, id: &SessionId) -> Result<(), RuntimeError> {
+        let Ok(stream) = socket::connect(&self.run, id).await else {
+            return Ok(());
+        };
+        // It closes the connection when it is done.
+        let _ = agent::ask(
+            Box::new(stream),
+            &Request::Shutdown { grace_ms: 0 },
+            Some(KILL),
+        )
+        .await;
+        Ok(())
+    }
+
+    async fn remove(&self, id: &SessionId) -> Result<(), RuntimeError> {
+        self.kill(id).await?;
+        socket::remove_directory(&self.run, id).await
+    }
+
+    async fn list(&self) -> Result<Vec<SessionId>, RuntimeError> {
+        socket::sessions(&self.run).await
+    }
+
+    async fn close(&self) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! The server: made from a configuration, served, and shut down.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::agent;
+use crate::auth::{AllowedHosts, Tickets, TokenError, load_or_create};
+use crate::config::{Config, ConfigError, OnShutdown, RuntimeName, Secret};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::http::{App, router};
+use crate::metrics::Metrics;
+use crate::runtime::docker::{self, DockerRuntime};
+use crate::runtime::process::ProcessRuntime;
+use crate::runtime::{Runtime, RuntimeError, RuntimeInfo};
+use crate::session::{ReconcileError, Registry};
+use crate::store::{Store, StoreError};
+
+/// How long a client may take to send the head of a request.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// How long requests and WebSockets may take to end when the server does.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A server that is ready to serve.
+pub struct Server {
+    listener: TcpListener,
+    app: App,
+    max_connections: usize,
+    on_shutdown: OnShutdown,
+    /// Released when the server is gone.
+    _data_dir: DataDir,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The token file.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The agent's program.
+    #[error("cannot put the agent's program into the data directory: {0}")]
+    Agent(#[source] std::io::Error),
+    /// The engine that was asked for.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// No engine was asked for, and none is there.
+    #[error(
+        "no container engine: {0}. Install and start Docker or Podman, or name one with --engine. \
+         For shells on this machine itself, without any isolation, use --runtime process"
+    )]
+    NoEngine(#[source] RuntimeError),
+    /// What an earlier server left.
+    #[error("cannot take over the sessions that are there: {0}")]
+    Reconcile(#[from] ReconcileError),
+    /// The address.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+}
+
+impl Server {
+    /// Finds the runtime, takes over what an earlier server left, and listens.
+    ///
+    /// # Errors
+    /// Anything that is missing, with what to do about it.
+    pub async fn new(config: Config) -> Result<Self, StartError> {
+        config.validate()?;
+        let data_dir = DataDir::take(&config.data_dir()?)?;
+        let token = load_or_create(data_dir.path())?;
+        let store = Store::open(&data_dir.path().join("shellport.db"))?;
+        // Before the sessions, so that a second server does not touch them.
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| StartError::Listen(config.listen, error))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| StartError::Listen(config.listen, error))?;
+        let runtime = runtime(&config, &data_dir).await?;
+        let registry = Registry::new(
+            runtime,
+            store,
+            config.limits.max_sessions,
+            config.stop_grace,
+        );
+        registry.reconcile().await?;
+        let app = App {
+            registry,
+            token,
+            tickets: Arc::new(Tickets::default()),
+            hosts: Arc::new(AllowedHosts::new(address, &config.allowed_hosts)),
+            limits: Arc::new(config.limits),
+            metrics: Metrics::new(),
+            draining: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        };
+        Ok(Self {
+            listener,
+            app,
+            max_connections: config.max_connections,
+            on_shutdown: config.on_shutdown,
+            _data_dir: data_dir,
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The operator's token.
+    pub fn token(&self) -> &Secret {
+        &self.app.token
+    }
+
+    /// What makes its sandboxes.
+    pub fn runtime(&self) -> &RuntimeInfo {
+        self.app.registry.runtime().info()
+    }
+
+    /// Serves until `shutdown`, then tells the viewers, lets requests finish, and ends. Sandboxes go
+    /// on unless the configuration says otherwise.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let service = router(self.app.clone());
+        let places = Arc::new(Semaphore::new(self.max_connections));
+        let requests = TaskTracker::new();
+        let accepting = async {
+            loop {
+                let place = Arc::clone(&places).acquire_owned().await;
+                match self.listener.accept().await {
+                    Ok((stream, _)) => {
+                        let connection =
+                            connection(stream, service.clone(), self.app.draining.clone());
+                        requests.spawn(async move {
+                            connection.await;
+                            drop(place);
+                        });
+                    }
+                    // Out of descriptors, most likely: some will be closed.
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        sleep(Duration::from_millis(100)).await;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = shutdown => {}
+        }
+        tracing::info!("shutting down");
+        self.app.draining.cancel();
+        requests.close();
+        self.app.connections.close();
+        let drained = async {
+            requests.wait().await;
+            self.app.connections.wait().await;
+        };
+        if timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        let registry = self.app.registry;
+        registry.close(self.on_shutdown == OnShutdown::Stop).await;
+        if let Err(error) = registry.runtime().close().await {
+            tracing::warn!(%error, "not everything could be removed");
+        }
+    }
+}
+
+async fn runtime(config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Runtime>, StartError> {
+    let agent = agent::install(&data_dir.path().join("agent")).map_err(StartError::Agent)?;
+    if config.runtime == Some(RuntimeName::Process) {
+        return Ok(Arc::new(ProcessRuntime::new(agent, data_dir.run())));
+    }
+    let asked_for = config.runtime.is_some() || config.engine.is_some();
+    let engine = docker::find(config.engine.as_deref())
+        .await
+        .map_err(|error| {
+            if asked_for {
+                StartError::Runtime(error)
+            } else {
+                StartError::NoEngine(error)
+            }
+        })?;
+    Ok(Arc::new(DockerRuntime::new(
+        engine,
+        data_dir.instance().to_owned(),
+        agent,
+        data_dir.run(),
+        config.agent_transport,
+    )))
+}
+
+/// Serves one connection. Upgraded ones live on in tasks of their own.
+async fn connection(stream: TcpStream, service: Router, draining: CancellationToken) {
+    // A keystroke is a small packet that must not wait for the next one.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    tokio::pin!(connection);
+    tokio::select! {
+        // A client that breaks off is its own business.
+        _ = &mut connection => return,
+        () = draining.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}

@@ -1,0 +1,114 @@
+//! What a server finds when it starts: its records, and the sandboxes that an earlier one made.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::record::Record;
+use super::registry::Registry;
+use super::state::State;
+use crate::agent::Link;
+use crate::runtime::{RuntimeError, SandboxState};
+use crate::store::StoreError;
+
+/// Why a server cannot take over.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The engine.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Registry {
+    /// Takes over the sessions of an earlier server: goes on with those whose sandboxes run, says of
+    /// the others what became of them, and removes sandboxes without a record. What belongs to
+    /// another instance is not even listed.
+    ///
+    /// # Errors
+    /// When the engine or the store cannot be read. Nothing has been removed then.
+    pub async fn reconcile(self: &Arc<Self>) -> Result<(), ReconcileError> {
+        let records = self.store().load().await?;
+        let sandboxes = self.runtime().list().await?;
+        for id in &sandboxes {
+            if !records.iter().any(|record| record.id == *id) {
+                tracing::info!(session.id = %id, "a sandbox without a session is removed");
+                if let Err(error) = self.runtime().remove(id).await {
+                    tracing::error!(session.id = %id, %error, "it cannot be removed");
+                }
+            }
+        }
+        for record in records {
+            let (record, lifeline) = self.adopt(record).await?;
+            self.drive(record, lifeline);
+        }
+        Ok(())
+    }
+
+    async fn adopt(&self, mut record: Record) -> Result<(Record, Option<Link>), ReconcileError> {
+        let before = record.state;
+        let mut lifeline = None;
+        let found = self.runtime().inspect(&record.id).await?;
+        let now = |state, reason: &str, message: &str| {
+            (state, Some(reason.to_owned()), Some(message.to_owned()))
+        };
+        let (state, reason, message) = match (before, found) {
+            (State::Failed, _) => (before, record.reason, record.message),
+            // Half made: what there is of it is of no use.
+            (State::Creating, SandboxState::Running | SandboxState::Exited { .. })
+                if record.started_at.is_none() =>
+            {
+                self.runtime().remove(&record.id).await?;
+                now(
+                    State::Failed,
+                    "interrupted",
+                    "the server ended while it made the sandbox",
+                )
+            }
+            (State::Creating, SandboxState::Missing) if record.started_at.is_none() => now(
+                State::Failed,
+                "interrupted",
+                "the server ended while it made the sandbox",
+            ),
+            (_, SandboxState::Running) => {
+                lifeline = self.runtime().connect(&record.id).await.ok().map(Link::new);
+                if before == State::Running {
+                    (before, record.reason, record.message)
+                } else {
+                    (State::Running, Some("found".to_owned()), None)
+                }
+            }
+            (State::Stopped, SandboxState::Exited { .. }) => {
+                (before, record.reason, record.message)
+            }
+            (_, SandboxState::Exited { oom: true, .. }) => now(
+                State::Failed,
+                "oom",
+                "the sandbox ran out of memory while the server was away",
+            ),
+            (_, SandboxState::Exited { .. }) => now(
+                State::Stopped,
+                "exited",
+                "the sandbox ended while the server was away",
+            ),
+            (State::Lost, SandboxState::Missing) => (before, record.reason, record.message),
+            (_, SandboxState::Missing) => now(
+                State::Lost,
+                "sandbox_missing",
+                "the sandbox is no longer there",
+            ),
+        };
+        (record.state, record.reason, record.message) = (state, reason, message);
+        if state != before {
+            if !state.is_live() {
+                record.ended_at = Some(Timestamp::now());
+            }
+            record.version += 1;
+            self.store().update(&record).await?;
+        }
+        tracing::info!(session.id = %record.id, state = state.as_str(), "taken over");
+        Ok((record, lifeline))
+    }
+}
