@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn times_are_bounded() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(resolve_time("ttl", None, Some(hour)), Ok(Some(hour)));
         assert_eq!(resolve_time("ttl", Some(hour), None), Ok(Some(hour)));
         let error = resolve_time("ttl", Some(hour * 2), Some(hour)).unwrap_err();

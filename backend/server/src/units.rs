@@ -94,7 +94,7 @@ mod tests {
         for (text, seconds) in [("90s", 90), ("30m", 1800), ("8h", 28800), ("1h30m", 5400)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
         }
-        assert_eq!(format_duration(Duration::from_secs(5400)), "1h30m");
+        assert_eq!(format_duration(Duration::from_mins(90)), "1h30m");
         for text in ["", "0s", "5", "soon"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }

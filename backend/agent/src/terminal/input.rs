@@ -76,7 +76,7 @@ mod tests {
     fn is_bounded_and_counted() {
         let mut input = Input::default();
         assert_eq!(input.take("a", b"abc"), 3);
-        assert_eq!(input.take("b", &[0; CAPACITY]), CAPACITY - 3);
+        assert_eq!(input.take("b", &vec![0; CAPACITY]), CAPACITY - 3);
         assert_eq!(input.take("a", b"d"), 0, "full");
         assert_eq!((input.sequence("a"), input.sequence("c")), (3, 0));
         input.answer(b"dropped");

@@ -19,7 +19,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -70,14 +70,11 @@ pub fn router(app: App) -> Router {
             "/sessions/{id}/terminals",
             get(terminals::list).post(terminals::open),
         )
-        .route("/sessions/{id}/terminals/{terminal}", get(terminals::get))
         .route(
             "/sessions/{id}/terminals/{terminal}",
-            patch(terminals::resize),
-        )
-        .route(
-            "/sessions/{id}/terminals/{terminal}",
-            delete(terminals::close),
+            get(terminals::get)
+                .patch(terminals::resize)
+                .delete(terminals::close),
         )
         .route(
             "/sessions/{id}/terminals/{terminal}/tickets",

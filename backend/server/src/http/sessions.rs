@@ -21,10 +21,10 @@ use crate::policy::{Wish, resolve, resolve_time};
 use crate::session::{Change, Command, Network, NewSession, Profile, Session, State as Life, View};
 
 /// The longest that a create waits for the session.
-const MAX_WAIT: Duration = Duration::from_secs(300);
+const MAX_WAIT: Duration = Duration::from_mins(5);
 
 /// The longest that a stop may give the processes.
-const MAX_GRACE: Duration = Duration::from_secs(60);
+const MAX_GRACE: Duration = Duration::from_mins(1);
 
 /// A session to create. Everything may be left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -114,7 +114,10 @@ mod tests {
         std::fs::remove_file(&place).unwrap();
         let _agent = UnixListener::bind(&place).unwrap();
         connect(run.path(), &id).await.unwrap();
-        assert_eq!(sessions(run.path()).await.unwrap(), [id.clone()]);
+        assert_eq!(
+            sessions(run.path()).await.unwrap(),
+            std::slice::from_ref(&id)
+        );
         remove_directory(run.path(), &id).await.unwrap();
         remove_directory(run.path(), &id).await.unwrap();
     }

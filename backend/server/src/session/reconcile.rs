@@ -54,24 +54,20 @@ impl Registry {
         let now = |state, reason: &str, message: &str| {
             (state, Some(reason.to_owned()), Some(message.to_owned()))
         };
+        let half_made = before == State::Creating && record.started_at.is_none();
+        if half_made && found != SandboxState::Missing {
+            // What there is of it is of no use.
+            self.runtime().remove(&record.id).await?;
+        }
         let (state, reason, message) = match (before, found) {
-            (State::Failed, _) => (before, record.reason, record.message),
-            // Half made: what there is of it is of no use.
-            (State::Creating, SandboxState::Running | SandboxState::Exited { .. })
-                if record.started_at.is_none() =>
-            {
-                self.runtime().remove(&record.id).await?;
-                now(
-                    State::Failed,
-                    "interrupted",
-                    "the server ended while it made the sandbox",
-                )
-            }
-            (State::Creating, SandboxState::Missing) if record.started_at.is_none() => now(
+            (State::Creating, _) if half_made => now(
                 State::Failed,
                 "interrupted",
                 "the server ended while it made the sandbox",
             ),
+            (State::Failed, _)
+            | (State::Stopped, SandboxState::Exited { .. })
+            | (State::Lost, SandboxState::Missing) => (before, record.reason, record.message),
             (_, SandboxState::Running) => {
                 lifeline = self.runtime().connect(&record.id).await.ok().map(Link::new);
                 if before == State::Running {
@@ -79,9 +75,6 @@ impl Registry {
                 } else {
                     (State::Running, Some("found".to_owned()), None)
                 }
-            }
-            (State::Stopped, SandboxState::Exited { .. }) => {
-                (before, record.reason, record.message)
             }
             (_, SandboxState::Exited { oom: true, .. }) => now(
                 State::Failed,
@@ -93,7 +86,6 @@ impl Registry {
                 "exited",
                 "the sandbox ended while the server was away",
             ),
-            (State::Lost, SandboxState::Missing) => (before, record.reason, record.message),
             (_, SandboxState::Missing) => now(
                 State::Lost,
                 "sandbox_missing",

@@ -42,7 +42,7 @@ pub struct Record {
     pub expires_at: Option<Timestamp>,
     /// After how long without a viewer or exec it is stopped.
     pub idle_timeout: Option<Duration>,
-    /// Grows with every change; the ETag.
+    /// Grows with every change; the `ETag`.
     pub version: u64,
 }
 

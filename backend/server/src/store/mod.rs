@@ -1,4 +1,4 @@
-//! The records of sessions, in an SQLite file.
+//! The records of sessions, in an `SQLite` file.
 
 mod schema;
 
@@ -14,7 +14,7 @@ use crate::session::Record;
 /// What goes wrong with the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite's own errors: a full disk, a damaged file.
+    /// `SQLite`'s own errors: a full disk, a damaged file.
     #[error("the store: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// A record that cannot be read back.
@@ -61,7 +61,7 @@ impl Store {
     /// Every record that can be read. One that cannot is logged and left alone.
     ///
     /// # Errors
-    /// Those of SQLite.
+    /// Those of `SQLite`.
     pub async fn load(&self) -> Result<Vec<Record>, StoreError> {
         self.run(|connection| {
             let mut statement = connection.prepare("SELECT record FROM sessions")?;
@@ -81,7 +81,7 @@ impl Store {
     /// Stores a record, and what its idempotency key stands for.
     ///
     /// # Errors
-    /// Those of SQLite.
+    /// Those of `SQLite`.
     pub async fn insert(
         &self,
         record: &Record,
@@ -113,7 +113,7 @@ impl Store {
     /// Replaces a record.
     ///
     /// # Errors
-    /// Those of SQLite.
+    /// Those of `SQLite`.
     pub async fn update(&self, record: &Record) -> Result<(), StoreError> {
         let id = record.id.to_string();
         let record = serde_json::to_string(record)?;
@@ -128,7 +128,7 @@ impl Store {
     /// Forgets a session.
     ///
     /// # Errors
-    /// Those of SQLite.
+    /// Those of `SQLite`.
     pub async fn delete(&self, id: &SessionId) -> Result<(), StoreError> {
         let id = id.to_string();
         self.run(move |connection| {
@@ -141,7 +141,7 @@ impl Store {
     /// What an idempotency key of the last 24 hours stands for.
     ///
     /// # Errors
-    /// Those of SQLite.
+    /// Those of `SQLite`.
     pub async fn remembered(
         &self,
         owner: &str,

@@ -20,7 +20,7 @@ use crate::session::Session;
 const PING: Duration = Duration::from_secs(20);
 
 /// After how long without a word from the client it is given up.
-const UNRESPONSIVE: Duration = Duration::from_secs(60);
+const UNRESPONSIVE: Duration = Duration::from_mins(1);
 
 /// How long the last message may take.
 const CLOSE: Duration = Duration::from_secs(2);

@@ -281,8 +281,8 @@ impl Runtime for DockerRuntime {
                 .remove_container(&name, Some(options.clone()))
                 .await
             {
-                Ok(()) => break,
-                Err(EngineError::DockerResponseServerError {
+                Ok(())
+                | Err(EngineError::DockerResponseServerError {
                     status_code: 404, ..
                 }) => break,
                 Err(EngineError::DockerResponseServerError {

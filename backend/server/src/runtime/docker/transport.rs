@@ -104,7 +104,7 @@ pub(super) async fn bridge(
     {
         StartExecResults::Attached { output, input } => {
             let output = output
-                .map_ok(|part| part.into_bytes())
+                .map_ok(bollard::container::LogOutput::into_bytes)
                 .map_err(io::Error::other);
             Ok(Box::new(tokio::io::join(StreamReader::new(output), input)))
         }
