@@ -8,6 +8,8 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SndBuf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -28,6 +30,10 @@ use crate::store::{Store, StoreError};
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// Bytes that the kernel keeps for a client that does not read. What is in there has been
+/// acknowledged on behalf of plain clients, and is ahead of whatever comes after a Ctrl-C.
+const SEND_BUFFER: usize = 256 * 1024;
 
 /// How long requests and WebSockets may take to end when the server does.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -215,7 +221,7 @@ async fn runtime(config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Runtime>
 /// Serves one connection. Upgraded ones live on in tasks of their own.
 async fn connection(stream: TcpStream, service: Router, draining: CancellationToken) {
     // A keystroke is a small packet that must not wait for the next one.
-    if stream.set_nodelay(true).is_err() {
+    if stream.set_nodelay(true).is_err() || setsockopt(&stream, SndBuf, &SEND_BUFFER).is_err() {
         return;
     }
     let connection = http1::Builder::new()

@@ -1,5 +1,7 @@
 //! A viewer's connection, whichever dialect it speaks.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use shellport_wire::agent::{Attach, RefusalCode, Request};
 use shellport_wire::close;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use super::{framed, plain};
@@ -191,18 +194,17 @@ fn lost(session: &Session, reason: &str) -> End {
     End::Close(close::AGENT_UNREACHABLE, reason.to_owned())
 }
 
-/// Forwards what is told it, until the agent goes. Neither side waits for the other here.
-pub(super) async fn pump(
-    mut writer: LinkWriter,
-    mut queue: tokio::sync::mpsc::Receiver<Bytes>,
-) -> Ended {
+/// Forwards what the queue holds to the agent, for ever.
+///
+/// An agent that has sent the exit closes the connection, so a write may fail while the exit is
+/// still to be read. The end of a connection is therefore the reader's to find.
+pub(super) async fn pump(mut writer: LinkWriter, mut queue: mpsc::Receiver<Bytes>) -> Infallible {
     while let Some(frame) = queue.recv().await {
-        if let Err(error) = writer.frame(frame).await {
-            return Ended::Agent(error.to_string());
+        if writer.frame(frame).await.is_err() {
+            break;
         }
     }
-    // Whoever sends has ended, and says why.
-    std::future::pending().await
+    pending().await
 }
 
 /// The next frame from the agent, with pings to the client in between.

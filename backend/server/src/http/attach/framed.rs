@@ -26,7 +26,7 @@ pub(super) async fn run(
     tokio::select! {
         ended = downstream(Incoming::new(reader), sink) => ended,
         end = upstream(role, source, queue) => Ended::Client(end),
-        ended = pump(writer, queued) => ended,
+        never = pump(writer, queued) => match never {},
     }
 }
 

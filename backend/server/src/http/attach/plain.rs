@@ -30,7 +30,7 @@ pub(super) async fn run(
     tokio::select! {
         ended = downstream(Incoming::new(reader), sink, queue.clone(), applied) => ended,
         end = upstream(source, queue, progress) => Ended::Client(end),
-        ended = pump(writer, queued) => ended,
+        never = pump(writer, queued) => match never {},
     }
 }
 

@@ -155,7 +155,7 @@ fn ulimits() -> Vec<ResourcesUlimits> {
     };
     [
         ("nofile", most(Resource::RLIMIT_NOFILE, NOFILE)),
-        ("nproc", most(Resource::RLIMIT_NPROC, NPROC)),
+        ("nproc", most(Resource::RLIMIT_NPROC, pid_max().min(NPROC))),
         ("core", 0),
     ]
     .map(|(name, limit)| ResourcesUlimits {
@@ -164,6 +164,12 @@ fn ulimits() -> Vec<ResourcesUlimits> {
         hard: Some(limit),
     })
     .into()
+}
+
+/// The most processes that the kernel can name. Podman has lowered its own limit to it.
+fn pid_max() -> u64 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
+    text.trim().parse().unwrap_or(NPROC)
 }
 
 /// A small log: it holds what the agent and the image's own command say.

@@ -1,0 +1,11 @@
+//! Tests of the whole server against real engines.
+//!
+//! `tools/test.sh` starts the engines and names them in variables; what is not there is skipped,
+//! with a line that says so. Each test has a server and a data directory of its own, and fails when
+//! it leaves anything behind.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+mod execs;
