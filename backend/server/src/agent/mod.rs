@@ -3,10 +3,12 @@
 mod binary;
 mod link;
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
-use shellport_wire::agent::{Refusal, Request, Response, Status};
+use shellport_wire::agent::{Exec, ExecInput, Refusal, Request, Response, Status};
 use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
 use tokio::time::timeout;
 
@@ -72,7 +74,7 @@ pub async fn status(link: &mut Link) -> Result<Status, AgentError> {
 /// A refusal, or a connection that broke: the end is then not known.
 pub async fn exec(
     stream: Box<dyn Stream>,
-    exec: shellport_wire::agent::Exec,
+    exec: Exec,
     stdin: Bytes,
     max: usize,
 ) -> Result<ExecResult, AgentError> {
@@ -81,21 +83,24 @@ pub async fn exec(
         mut writer,
     } = Link::new(stream);
     writer.message(&Request::Exec(exec)).await?;
-    let feed = async {
+    let feed = async move {
         for (index, part) in stdin.chunks(MAX_PAYLOAD).enumerate() {
             let position = (index * MAX_PAYLOAD) as u64;
             let frame = Frame::bytes(Kind::Input, position, part);
             writer.frame(frame.encode().into()).await?;
         }
-        writer
-            .message(&shellport_wire::agent::ExecInput::End)
-            .await?;
+        writer.message(&ExecInput::End).await?;
         // The connection has to stay open for as long as the command runs.
-        std::future::pending::<Result<ExecResult, AgentError>>().await
+        Ok::<_, std::io::Error>(writer)
     };
     tokio::select! {
         result = collect(&mut reader, max) => result,
-        Err(error) = feed => Err(error),
+        // A command may end before it has read its input, and the agent closes then. That is no
+        // error, and what came before is still to be read.
+        never = async {
+            let _fed = feed.await;
+            pending::<Infallible>().await
+        } => match never {},
     }
 }
 
