@@ -45,12 +45,15 @@ bench: bootstrap-test build ## Measure throughput and echo against a raw PTY and
 
 FUZZ_SECONDS ?= 60
 
+# cargo-fuzz wants flags that only a nightly compiler takes, or one that is told to pass for it.
 .PHONY: fuzz
-fuzz: ## Fuzz the wire codec, FUZZ_SECONDS (60) for each target
-	@cargo +nightly fuzz --version >/dev/null 2>&1 || \
-	  { echo 'fuzzing needs: rustup toolchain install nightly && cargo install cargo-fuzz' >&2; exit 1; }
-	cd backend/wire && for target in $$(cargo +nightly fuzz list); do \
-	  cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); done
+fuzz: target/tools/bin/cargo-fuzz ## Fuzz the wire codec, FUZZ_SECONDS (60) for each target
+	cd backend/wire && export RUSTC_BOOTSTRAP=1 PATH="$(CURDIR)/target/tools/bin:$$PATH" && \
+	  for target in $$(cargo fuzz list); do \
+	    cargo fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); done
+
+target/tools/bin/cargo-fuzz:
+	cargo install --root target/tools --locked cargo-fuzz
 
 .PHONY: openapi
 openapi: $(frontend_installed) ## Write docs/openapi.json anew, and the page's types from it

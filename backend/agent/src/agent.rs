@@ -186,6 +186,11 @@ impl Agent {
         self.ended.notify_one();
     }
 
+    /// Whether everything is being ended.
+    pub fn is_ending(&self) -> bool {
+        self.ending.get()
+    }
+
     /// Returns when [`Self::shut_down`] is done.
     pub async fn ended(&self) {
         self.ended.notified().await;

@@ -32,7 +32,7 @@ pub async fn serve(agent: Rc<Agent>, stream: UnixStream) -> io::Result<()> {
             },
             Ok(Request::Exec(exec)) => {
                 let _active = agent.activity();
-                return exec::serve(exec, agent.reaper(), &mut reader, &mut writer).await;
+                return exec::serve(exec, &agent, &mut reader, &mut writer).await;
             }
             Ok(request) => answer(&agent, request)
                 .await

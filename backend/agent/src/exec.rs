@@ -4,7 +4,6 @@ use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
-use std::rc::Rc;
 use std::time::Duration;
 
 use nix::unistd::Pid;
@@ -15,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, interval_at, sleep_until};
 
+use crate::agent::Agent;
 use crate::ended;
 use crate::launch::Launch;
 use crate::link::{FrameReader, FrameWriter};
@@ -34,12 +34,12 @@ const ALIVE: Duration = Duration::from_secs(5);
 /// Those of the connection.
 pub async fn serve(
     exec: Exec,
-    reaper: &Rc<Reaper>,
+    agent: &Agent,
     reader: &mut FrameReader,
     writer: &mut FrameWriter,
 ) -> io::Result<()> {
     let timeout = exec.timeout_ms.map(Duration::from_millis);
-    let (process, stdin, mut stdout, mut stderr) = match start(&exec, reaper) {
+    let (process, stdin, mut stdout, mut stderr) = match start(&exec, agent.reaper()) {
         Ok(started) => started,
         Err(refusal) => return writer.message(&Response::Error(refusal)).await,
     };
@@ -51,7 +51,7 @@ pub async fn serve(
         deadline: timeout.map(|timeout| Instant::now() + timeout),
     };
     let result = tokio::select! {
-        result = run.follow(writer) => result,
+        result = run.follow(agent, writer) => result,
         result = feed(reader, stdin) => Err(result.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into())),
     };
     if result.is_err() {
@@ -68,7 +68,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn follow(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
+    async fn follow(&mut self, agent: &Agent, writer: &mut FrameWriter) -> io::Result<()> {
         let mut forced = None;
         let mut alive = interval_at(Instant::now() + ALIVE, ALIVE);
         let seen = loop {
@@ -92,6 +92,7 @@ impl Run<'_> {
                 _ = alive.tick() => writer.message(&Response::Alive).await?,
             }
         };
+        let forced = forced.or(agent.is_ending().then_some(Reason::Stopped));
         // Whatever it wrote is in the pipes; a process it left behind may keep them open for ever.
         self.stdout.drain(writer).await?;
         self.stderr.drain(writer).await?;

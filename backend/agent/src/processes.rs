@@ -19,6 +19,14 @@ struct Stat {
     parent: i32,
     group: i32,
     session: i32,
+    /// The controlling terminal's device number, or 0.
+    terminal: i32,
+}
+
+impl Stat {
+    fn leads_terminal(&self) -> bool {
+        self.pid == self.session && self.terminal != 0
+    }
 }
 
 /// Which processes to end.
@@ -34,12 +42,15 @@ pub enum Scope {
 
 /// Asks the processes in `scope` to end, waits for `grace`, then kills what is left.
 ///
-/// Interactive shells ignore SIGTERM, so they are hung up on as well; stopped jobs are continued,
-/// because a stopped process does not see a signal.
+/// Interactive shells ignore SIGTERM, so the leaders of terminals are hung up on as well; stopped
+/// jobs are continued, because a stopped process does not see a signal.
 pub async fn end(scope: Scope, grace: Duration) {
-    for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGCONT] {
-        send(scope, signal);
+    send(scope, Signal::SIGTERM);
+    for leader in members(scope).iter().filter(|stat| stat.leads_terminal()) {
+        // It may have ended since.
+        let _ = kill(Pid::from_raw(leader.pid), Signal::SIGHUP);
     }
+    send(scope, Signal::SIGCONT);
     let deadline = Instant::now() + grace;
     while Instant::now() < deadline {
         if members(scope).is_empty() {
@@ -58,12 +69,11 @@ pub async fn end(scope: Scope, grace: Duration) {
 }
 
 /// Sends `signal` to every process in `scope`, group by group.
-pub fn send(scope: Scope, signal: Signal) {
+fn send(scope: Scope, signal: Signal) {
     match scope {
         Scope::Session(_) => {
             let groups: BTreeSet<i32> = members(scope).iter().map(|stat| stat.group).collect();
             for group in groups {
-                // It may have ended since.
                 let _ = killpg(Pid::from_raw(group), signal);
             }
         }
@@ -139,6 +149,7 @@ fn parse(line: &str) -> Option<Stat> {
         parent: number()?,
         group: number()?,
         session: number()?,
+        terminal: number()?,
     })
 }
 
@@ -156,7 +167,8 @@ mod tests {
                 state: b'S',
                 parent: 1,
                 group: 40,
-                session: 39
+                session: 39,
+                terminal: 34816,
             })
         );
         assert_eq!(parse("42 (sh"), None);
@@ -171,6 +183,7 @@ mod tests {
             parent,
             group: pid,
             session: pid,
+            terminal: 0,
         };
         let all = [stat(5, 4), stat(4, 2), stat(2, 1), stat(3, 1), stat(9, 0)];
         let below = |root| -> Vec<i32> {

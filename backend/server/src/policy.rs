@@ -176,15 +176,44 @@ fn network(
     }
 }
 
-/// The alphabet of a reference; the engine checks its grammar.
+/// The grammar of a reference: `[host[:port]/]path[:tag][@digest]`.
+/// <https://pkg.go.dev/github.com/distribution/reference>
 fn check_image(image: &str) -> Result<(), PolicyError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "./:@-_".contains(c);
-    let starts = image.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if !starts || image.len() > 512 || !image.chars().all(allowed) {
-        let message = format!("{image:?} is not an image, such as debian:stable-slim");
-        return refuse("image", message);
+    if image.len() <= 512 && is_reference(image) {
+        return Ok(());
     }
-    Ok(())
+    let message = format!("{image:?} is not an image, such as debian:stable-slim");
+    refuse("image", message)
+}
+
+fn is_reference(image: &str) -> bool {
+    let word = |text: &str, extra: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
+    };
+    let (name, digest) = match image.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (image, None),
+    };
+    let (path, last) = name.rsplit_once('/').unwrap_or(("", name));
+    let (last, tag) = match last.split_once(':') {
+        Some((last, tag)) => (last, Some(tag)),
+        None => (last, None),
+    };
+    let component = |text: &str| {
+        word(text, "._-")
+            && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+            && !text.contains(|c: char| c.is_ascii_uppercase())
+    };
+    let mut parents = path.split('/').filter(|_| !path.is_empty()).peekable();
+    let host = parents.next_if(|first| first.contains(['.', ':']) || *first == "localhost");
+    host.is_none_or(|host| word(host, ".:-"))
+        && parents.all(component)
+        && component(last)
+        && tag.is_none_or(|tag| tag.len() <= 128 && word(tag, "._-"))
+        && digest.is_none_or(|digest| word(digest, ":+._-") && digest.contains(':'))
 }
 
 fn check_user(user: &str) -> Result<(), PolicyError> {
@@ -295,6 +324,34 @@ mod tests {
         assert!(with(|it| it.user = Some("a b".into())).starts_with("user: "));
         assert!(with(|it| it.command = Some(vec![])).starts_with("command: "));
         assert!(with(|it| drop(it.env.insert("A=B".into(), String::new()))).starts_with("env: "));
+    }
+
+    #[test]
+    fn images_have_their_grammar() {
+        for image in [
+            "debian",
+            "debian:stable-slim",
+            "library/debian",
+            "127.0.0.1:5000/a/b_c:1",
+            "localhost/x@sha256:00ff",
+            "ghcr.io/Org/x".to_lowercase().as_str(),
+        ] {
+            assert!(is_reference(image), "{image}");
+        }
+        for image in [
+            "",
+            "-x",
+            "UPPER//case",
+            "a//b",
+            "a/",
+            "/a",
+            "a:",
+            "a b",
+            "a@",
+            "a:b:c",
+        ] {
+            assert!(!is_reference(image), "{image}");
+        }
     }
 
     #[test]

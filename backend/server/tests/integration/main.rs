@@ -8,4 +8,8 @@
 
 mod support;
 
+mod creating;
 mod execs;
+mod images;
+mod lifecycle;
+mod limits;

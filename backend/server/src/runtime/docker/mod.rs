@@ -57,6 +57,9 @@ pub struct DockerRuntime {
     transport: AgentTransport,
     /// The engine does not see this machine's files.
     remote: AtomicBool,
+    /// One create at a time looks for the shared network, because engines before API 1.44 make
+    /// several networks of one name. It guards no data.
+    network_turn: tokio::sync::Mutex<()>,
 }
 
 impl DockerRuntime {
@@ -83,6 +86,7 @@ impl DockerRuntime {
             run,
             transport,
             remote: AtomicBool::new(remote),
+            network_turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -146,8 +150,11 @@ impl DockerRuntime {
     fn error(&self, step: &'static str, error: EngineError) -> RuntimeError {
         match error {
             EngineError::DockerResponseServerError {
-                status_code: 404, ..
-            } if step != "creating the container" => RuntimeError::Missing,
+                status_code: 404,
+                message,
+            } if message.to_ascii_lowercase().contains("no such container") => {
+                RuntimeError::Missing
+            }
             EngineError::DockerResponseServerError { message, .. } => RuntimeError::Engine {
                 step,
                 cause: message,

@@ -5,7 +5,7 @@
 //! keeps isolated networks from each other, so there each session has its own.
 
 use bollard::errors::Error as EngineError;
-use bollard::models::NetworkCreateRequest;
+use bollard::models::{Network, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
 
 use super::engine::EngineKind;
@@ -21,6 +21,7 @@ pub(super) async fn ensure(
     match runtime.kind {
         EngineKind::Docker => {
             let name = shared(runtime);
+            let _turn = runtime.network_turn.lock().await;
             let request = NetworkCreateRequest {
                 name: name.clone(),
                 driver: Some("bridge".to_owned()),
@@ -72,27 +73,34 @@ pub(super) async fn release(runtime: &DockerRuntime, id: &SessionId) -> Result<(
 
 /// The sessions that have a network of their own.
 pub(super) async fn sessions(runtime: &DockerRuntime) -> Result<Vec<SessionId>, RuntimeError> {
-    let label = format!("{LABEL_INSTANCE}={}", runtime.instance);
-    let options = ListNetworksOptionsBuilder::default()
-        .filters(&[("label", vec![label])].into())
-        .build();
-    let networks = runtime
-        .docker
-        .list_networks(Some(options))
-        .await
-        .map_err(|error| runtime.error("listing networks", error))?;
-    Ok(networks
+    let session = |network: Network| network.labels?.get(LABEL_SESSION)?.parse().ok();
+    Ok(list(runtime)
+        .await?
         .into_iter()
-        .filter_map(|network| network.labels?.get(LABEL_SESSION)?.parse().ok())
+        .filter_map(session)
         .collect())
 }
 
 /// Removes the shared network when no sandbox is left on it.
 pub(super) async fn close(runtime: &DockerRuntime) -> Result<(), RuntimeError> {
-    match runtime.kind {
-        EngineKind::Docker => remove(runtime, &shared(runtime)).await,
-        EngineKind::Podman => Ok(()),
+    for network in list(runtime).await? {
+        let of_session = network
+            .labels
+            .is_some_and(|it| it.contains_key(LABEL_SESSION));
+        if let (false, Some(id)) = (of_session, network.id) {
+            remove(runtime, &id).await?;
+        }
     }
+    Ok(())
+}
+
+async fn list(runtime: &DockerRuntime) -> Result<Vec<Network>, RuntimeError> {
+    let label = format!("{LABEL_INSTANCE}={}", runtime.instance);
+    let options = ListNetworksOptionsBuilder::default()
+        .filters(&[("label", vec![label])].into())
+        .build();
+    let networks = runtime.docker.list_networks(Some(options)).await;
+    networks.map_err(|error| runtime.error("listing networks", error))
 }
 
 fn shared(runtime: &DockerRuntime) -> String {

@@ -66,7 +66,10 @@ impl ChildServer {
 
 /// The program with these flags; its log goes to a file in `path`.
 pub fn command(path: &Path, backend: Backend, flags: &[&str]) -> Option<Command> {
-    let log = File::options().create(true).append(true).open(log_file(path));
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(log_file(path));
     let mut command = Command::new(env!("CARGO_BIN_EXE_shellport"));
     command
         .args(["serve", "--listen=127.0.0.1:0"])

@@ -116,8 +116,8 @@ impl Engine {
             let _ = self.docker.remove_container(&id, Some(options)).await;
         }
         for network in self.networks(instance).await {
-            let name = network.name.unwrap_or_default();
-            let _ = self.docker.remove_network(&name).await;
+            let id = network.id.unwrap_or_default();
+            let _ = self.docker.remove_network(&id).await;
         }
     }
 }

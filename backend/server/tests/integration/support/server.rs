@@ -130,12 +130,12 @@ impl TestServer {
             return self.finish().await;
         };
         let (backend, instance) = (self.backend, self.instance());
-        if backend == Backend::Process {
-            for session in self.client.sessions().await {
-                self.client.remove(&session).await;
-            }
+        let mut server = self;
+        let _directory = server.directory.take();
+        for session in server.client.sessions().await {
+            server.client.delete(&Client::path(&session, "")).await;
         }
-        drop(self);
+        server.shut_down().await;
         if let Some(engine) = backend.engine() {
             engine.purge(&instance).await;
         }
