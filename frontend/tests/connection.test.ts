@@ -40,9 +40,15 @@ describe("connecting", () => {
     expect(bench.socket.input).toEqual([{ position: 0, text: "ls\r" }]);
   });
 
-  test("asks for its own size again when the terminal has another", async () => {
+  test("asks for its size again only when that has changed before hello", async () => {
+    // The size in hello is an old one: it belongs to the offset.
     const bench = await connected({ cols: 100, rows: 30, start: "snapshot" });
-    expect(bench.socket.messages).toEqual([{ type: "resize", cols: 80, rows: 24 }]);
+    expect(bench.socket.messages).toEqual([]);
+    bench.socket.drop();
+    await pass(250);
+    bench.connection.resize(90, 20);
+    bench.socket.hello({ start: "snapshot" });
+    expect(bench.socket.messages).toEqual([{ type: "resize", cols: 90, rows: 20 }]);
   });
 
   test("gives up on a server that never says hello", async () => {
@@ -81,7 +87,7 @@ describe("a lost connection", () => {
     bench.type("cd");
     await pass(250);
     expect(bench.sockets.length).toBe(2);
-    expect(bench.socket.query).toMatchObject({ since: "6", client: "c1" });
+    expect(bench.socket.query).toMatchObject({ since: "6", run: "r1", client: "c1" });
 
     bench.socket.hello({ offset: 6, start: "resumed", sequence: 1 });
     bench.socket.put("output", 6, "world");
@@ -214,29 +220,40 @@ describe("order", () => {
     expect(bench.socket.query.since).toBeUndefined();
   });
 
-  test("output of another program is never taken for a continuation", async () => {
+  test("the next attach names the run that was seen last", async () => {
     const bench = await connected();
-    bench.socket.put("output", 0, "abc");
-    bench.type("x");
-    bench.socket.say({ type: "ack", sequence: 1 });
     bench.socket.drop();
     await pass(250);
-    bench.socket.hello({ start: "resumed", offset: 3, sequence: 0 });
-    expect(bench.status.kind).toBe("waiting");
+    bench.socket.hello({ start: "snapshot", run: "r2", offset: 9 });
+    bench.socket.say({ type: "snapshot", offset: 9, cols: 80, rows: 24, length: 0 });
+    bench.socket.drop();
     await pass(500);
-    expect(bench.socket.query.since).toBeUndefined();
+    expect(bench.socket.query).toMatchObject({ since: "9", run: "r2" });
   });
 });
 
-test("what was typed for one program is never given to the next", async () => {
-  const bench = await connected();
-  bench.socket.drop();
-  bench.type("rm -r build\r");
-  await pass(250);
-  bench.socket.hello({ start: "fresh", sequence: 0 });
-  expect(bench.socket.input).toEqual([]);
-  bench.type("x");
-  expect(bench.socket.input).toEqual([{ position: 0, text: "x" }]);
+describe("what was typed while away", () => {
+  test.each(["fresh", "snapshot"])("is never given to another program (%s), and that is told", async (start) => {
+    const bench = await connected();
+    bench.socket.drop();
+    bench.type("rm -r build\r");
+    await pass(250);
+    bench.socket.hello({ start, run: "r2", sequence: 0 });
+    expect(bench.socket.input).toEqual([]);
+    expect(bench.notices).toEqual(["input_dropped"]);
+    bench.type("x");
+    expect(bench.socket.input).toEqual([{ position: 0, text: "x" }]);
+  });
+
+  test("is given to the same program behind a snapshot too", async () => {
+    const bench = await connected();
+    bench.socket.drop();
+    bench.type("ls\r");
+    await pass(250);
+    bench.socket.hello({ start: "snapshot" });
+    expect(bench.socket.input).toEqual([{ position: 0, text: "ls\r" }]);
+    expect(bench.notices).toEqual([]);
+  });
 });
 
 describe("flow", () => {
@@ -280,7 +297,7 @@ describe("the end", () => {
     expect(bench.sockets.length).toBe(1);
   });
 
-  test.each([4000, 4001, 4002, 4003, 4004, 4099])("code %d is final", async (code) => {
+  test.each([4000, 4001, 4002, 4003, 4099])("code %d is final", async (code) => {
     const bench = await connected();
     bench.socket.drop(code, "why");
     await pass(60_000);

@@ -29,7 +29,7 @@ test("a session is created again with what it was created with", () => {
     name: "n",
     image: "alpine:3",
     command: null,
-    memory: 1024,
+    memory: "1024",
     labels: { team: "a" },
     created_at: "2026-01-01T00:00:00Z",
     expires_at: "2026-01-01T08:00:00Z",
@@ -44,7 +44,7 @@ test("a session is created again with what it was created with", () => {
   expect(repeatBody(session)).toEqual({
     name: "n",
     image: "alpine:3",
-    memory: 1024,
+    memory: "1024",
     labels: { team: "a" },
     network: "none",
     profile: "strict",

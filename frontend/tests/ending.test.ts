@@ -22,7 +22,7 @@ test("a failure is explained by its message, or at least by its reason", () => {
 });
 
 test("a stopped session can be started, and says how its program ended", () => {
-  const main = { argv: ["sh"], exit: { code: 3, signal: null, reason: "exited" } };
+  const main = { argv: ["sh"], exit: { code: 3, signal: null, reason: "exited" as const } };
   const ending = describeSession(session({ state: "stopped", main }));
   expect(ending).toMatchObject({ detail: "The shell exited with code 3.", offers: ["start", "back"] });
 });
@@ -39,9 +39,9 @@ test("an exit offers a new shell first", () => {
 });
 
 test.each([
-  [4002, "The terminal was closed", "new-shell"],
-  [4003, "The connection was ended", "connect"],
-  [4004, "The terminal could not be started", "new-shell"],
+  [4001, "The session has ended", "connect"],
+  [4002, "The connection was ended", "connect"],
+  [4003, "The terminal could not be started", "new-shell"],
 ])("close code %d: %s", (code, title, first) => {
   const ending = describeEnd({ kind: "closed", code, reason: "why" }, session({}));
   expect(ending).toMatchObject({ title, detail: "why" });

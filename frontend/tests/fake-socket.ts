@@ -38,6 +38,7 @@ export class FakeSocket implements Socket {
       rows: 24,
       offset: 0,
       start: "fresh",
+      run: "r1",
       sequence: 0,
       window: 4096,
       ...fields,

@@ -46,7 +46,8 @@ describe("parsing", () => {
     '{"type":"resize","cols":80,"rows":1001,"offset":0}',
     '{"type":"exit","code":"7","signal":null,"reason":"exited","offset":0}',
     '{"type":"exit","signal":null,"reason":"exited","offset":0}',
-    '{"type":"hello","terminal":"main","role":"admin","cols":80,"rows":24,"offset":0,"start":"fresh","sequence":0,"window":1}',
+    '{"type":"hello","terminal":"main","role":"admin","cols":80,"rows":24,"offset":0,"start":"fresh","run":"r","sequence":0,"window":1}',
+    '{"type":"hello","terminal":"main","role":"writer","cols":80,"rows":24,"offset":0,"start":"fresh","sequence":0,"window":1}',
   ])("%s is refused", (json) => {
     expect(() => parseServerMessage(json)).toThrow(MessageError);
   });

@@ -197,7 +197,10 @@ fn is_reference(image: &str) -> bool {
         Some((name, digest)) => (name, Some(digest)),
         None => (image, None),
     };
-    let (path, last) = name.rsplit_once('/').unwrap_or(("", name));
+    let (path, last) = match name.rsplit_once('/') {
+        Some((path, last)) => (Some(path), last),
+        None => (None, name),
+    };
     let (last, tag) = match last.split_once(':') {
         Some((last, tag)) => (last, Some(tag)),
         None => (last, None),
@@ -207,7 +210,7 @@ fn is_reference(image: &str) -> bool {
             && text.ends_with(|c: char| c.is_ascii_alphanumeric())
             && !text.contains(|c: char| c.is_ascii_uppercase())
     };
-    let mut parents = path.split('/').filter(|_| !path.is_empty()).peekable();
+    let mut parents = path.into_iter().flat_map(|path| path.split('/')).peekable();
     let host = parents.next_if(|first| first.contains(['.', ':']) || *first == "localhost");
     host.is_none_or(|host| word(host, ".:-"))
         && parents.all(component)

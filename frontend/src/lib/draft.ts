@@ -58,7 +58,7 @@ export function repeatBody(session: Session): CreateSession {
     cwd: session.cwd,
     user: session.user,
     cpus: session.cpus,
-    memory: session.memory,
+    memory: String(session.memory),
     pids: session.pids,
     network: session.network,
     profile: session.profile,
@@ -66,10 +66,10 @@ export function repeatBody(session: Session): CreateSession {
     idle_timeout: session.idle_timeout,
     ttl: lifetime(session),
   };
-  return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== null));
+  return Object.fromEntries(Object.entries(wanted).filter(([, value]) => value !== null && value !== undefined));
 }
 
 function lifetime({ created_at, expires_at }: Session): string | null {
-  if (expires_at === null) return null;
+  if (!expires_at) return null;
   return `${Math.round((Date.parse(expires_at) - Date.parse(created_at)) / 1000)}s`;
 }

@@ -52,8 +52,6 @@ export function describeEnd(end: End, session: Session): Ending {
       return { title: `The ${programOf(session)} has ended.`, detail, offers: ["new-shell", "back"] };
     case CLOSE.sessionEnded:
       return { title: "The session has ended", detail, offers: ["connect", "back"] };
-    case CLOSE.terminalClosed:
-      return { title: "The terminal was closed", detail, offers: ["new-shell", "back"] };
     case CLOSE.startFailed:
       return { title: "The terminal could not be started", detail, offers: ["new-shell", "back"] };
     default:

@@ -20,7 +20,7 @@ export class SessionList {
       for (let page = 0; page < this.#pages; page += 1) {
         const answer = await listSessions(cursor);
         sessions.push(...answer.data);
-        cursor = answer.next_cursor;
+        cursor = answer.next_cursor ?? null;
         if (cursor === null) break;
       }
       this.sessions = sessions;

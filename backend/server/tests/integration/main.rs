@@ -13,3 +13,6 @@ mod execs;
 mod images;
 mod lifecycle;
 mod limits;
+mod terminal_framed;
+mod terminal_plain;
+mod terminal_resume;

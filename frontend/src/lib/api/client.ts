@@ -1,6 +1,6 @@
 /** The REST API, one function a request. */
 import { auth } from "../auth.svelte";
-import type { CreateSession, Page, Problem, ServerInfo, Session, Ticket } from "./types";
+import type { CreateSession, CreateTicket, Problem, ServerInfo, Session, SessionList, Ticket } from "./types";
 
 /** A request that was answered with a problem, or not answered at all. */
 export class ApiError extends Error {
@@ -32,7 +32,7 @@ export function getInfo(): Promise<ServerInfo> {
   return request("GET", "/info");
 }
 
-export function listSessions(cursor: string | null): Promise<Page<Session>> {
+export function listSessions(cursor: string | null): Promise<SessionList> {
   const query = new URLSearchParams({ limit: "50" });
   if (cursor) query.set("cursor", cursor);
   return request("GET", `/sessions?${query}`);
@@ -61,7 +61,7 @@ export function startSession(id: string): Promise<Session> {
 
 export function createTicket(id: string, terminal: string): Promise<Ticket> {
   const path = `${sessionPath(id)}/terminals/${encodeURIComponent(terminal)}/tickets`;
-  return request("POST", path, { role: "writer" });
+  return request("POST", path, { role: "writer" } satisfies CreateTicket);
 }
 
 function sessionPath(id: string): string {
@@ -108,6 +108,7 @@ async function problemOf(response: Response): Promise<Problem> {
     status: response.status,
     detail: `The server answered with status ${response.status}.`,
     code: "unknown",
+    request_id: "",
     retryable: response.status >= 500,
   };
 }

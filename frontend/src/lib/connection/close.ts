@@ -2,9 +2,8 @@
 export const CLOSE = {
   exited: 4000,
   sessionEnded: 4001,
-  terminalClosed: 4002,
-  protocol: 4003,
-  startFailed: 4004,
+  protocol: 4002,
+  startFailed: 4003,
 } as const;
 
 /** Codes of 4000 to 4099 mean that there is nothing to come back to. */

@@ -76,6 +76,12 @@ export interface ConnectionOptions {
   random?: () => number;
 }
 
+/** What an attach asked for. */
+interface Asked {
+  since: number | null;
+  size: { cols: number; rows: number };
+}
+
 /** A server that has accepted a connection says hello within this time. */
 const HELLO_WITHIN_MS = 30_000;
 
@@ -88,9 +94,9 @@ export class Connection {
   #status: Status = { kind: "idle" };
   #size = { cols: 80, rows: 24 };
   #since: number | null = null;
+  /** The run of the program that was seen last, to which `#since` belongs. */
+  #run: string | null = null;
   #restart = false;
-  /** A program has been seen since `start`. */
-  #greeted = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stableTimer: ReturnType<typeof setTimeout> | undefined;
@@ -111,7 +117,7 @@ export class Connection {
     // What follows an end is another program: its output does not continue what
     // is on the screen, and what was typed before was not meant for it.
     this.#since = null;
-    this.#greeted = false;
+    this.#run = null;
     this.#input.clear();
     void this.#connect();
   }
@@ -158,13 +164,15 @@ export class Connection {
     this.#drop();
     this.#set({ kind: "connecting" });
     const attempt = this.#status;
+    const size = this.#size;
     const query: Record<string, string> = {
-      cols: String(this.#size.cols),
-      rows: String(this.#size.rows),
+      cols: String(size.cols),
+      rows: String(size.rows),
       client: this.#options.client,
     };
     const since = this.#since;
     if (since !== null) query.since = String(since);
+    if (since !== null && this.#run !== null) query.run = this.#run;
     if (this.#restart) query.restart = "true";
 
     let socket: Socket;
@@ -183,16 +191,16 @@ export class Connection {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onclose = ({ code, reason }) => this.#closed(code, reason);
-    socket.onmessage = ({ data }) => this.#receive(data, since);
+    socket.onmessage = ({ data }) => this.#receive(data, { since, size });
     this.#timer = setTimeout(() => this.#lost(), HELLO_WITHIN_MS);
   }
 
-  #receive(data: unknown, since: number | null): void {
+  #receive(data: unknown, asked: Asked): void {
     this.#liveness?.heard();
     try {
       if (typeof data === "string") {
         const message = parseServerMessage(data);
-        if (message?.type === "hello") this.#hello(message, since);
+        if (message?.type === "hello") this.#hello(message, asked);
         else if (message) this.#message(message);
       } else if (data instanceof ArrayBuffer) {
         if (!this.#live) throw new Error("a frame before hello");
@@ -208,18 +216,13 @@ export class Connection {
     }
   }
 
-  #hello(hello: Hello, since: number | null): void {
+  #hello(hello: Hello, asked: Asked): void {
     if (this.#live) throw new Error("hello twice");
     clearTimeout(this.#timer);
-    const inbound = new Inbound(hello, since);
+    const inbound = new Inbound(hello, asked.since);
     this.#live = { inbound, pacer: new AckPacer(hello.offset, hello.window), unparsed: 0 };
     this.#restart = false;
-    // Typed while away, and for the program that ran then.
-    if (hello.start === "fresh" && this.#greeted) this.#input.clear();
-    this.#greeted = true;
-    if (!this.#input.resume(hello.sequence) && hello.start === "resumed") {
-      throw new Error("another program runs in this terminal now");
-    }
+    this.#resumeInput(hello);
     this.#liveness = new Liveness(
       (id) => this.#send({ type: "ping", id }),
       () => this.#silent(),
@@ -227,10 +230,21 @@ export class Connection {
     this.#stableTimer = setTimeout(() => (this.#failures = 0), STABLE_AFTER_MS);
     for (const step of inbound.started) this.#step(step);
     this.#set({ kind: "connected", role: hello.role });
-    if (hello.role === "writer" && (hello.cols !== this.#size.cols || hello.rows !== this.#size.rows)) {
-      this.#send({ type: "resize", ...this.#size });
-    }
+    // The terminal was given the size that was asked for; the page may have another by now.
+    if (hello.role === "writer" && this.#size !== asked.size) this.#send({ type: "resize", ...this.#size });
     this.#sendInput();
+  }
+
+  /** Goes on with the input where the server has it, unless it was typed for another program. */
+  #resumeInput(hello: Hello): void {
+    const another = this.#run !== null && this.#run !== hello.run;
+    this.#run = hello.run;
+    const kept = this.#input.length;
+    if (another) this.#input.clear();
+    const resumed = this.#input.resume(hello.sequence);
+    if (kept > 0 && (another || !resumed)) {
+      this.#options.onNotice("input_dropped", "What was typed while there was no connection was dropped.");
+    }
   }
 
   #message(message: ServerMessage): void {

@@ -1,7 +1,13 @@
-import type { Exit } from "../api/types";
+/** How a program ended, as the API and the terminal's protocol say it. */
+export interface Ended {
+  code?: number | null;
+  signal?: string | null;
+  /** A later server may know more reasons. */
+  reason: string;
+}
 
 /** One sentence about how a program ended, and never more than is known. */
-export function describeExit(exit: Exit, what = "shell"): string {
+export function describeExit(exit: Ended, what = "shell"): string {
   switch (exit.reason) {
     case "exited":
       return exit.code === 0 ? `The ${what} exited.` : `The ${what} exited with code ${exit.code}.`;

@@ -80,6 +80,10 @@ export class TerminalView {
     this.#observer = new ResizeObserver(() => this.#fitSoon(events));
     this.#observer.observe(host);
     this.#xterm.onResize(() => this.#markLetterbox());
+    // Of several viewers, the one that is used decides about the size.
+    this.#xterm.textarea?.addEventListener("focus", () => {
+      if (!this.#fits) events.onFit(this.size.cols, this.size.rows);
+    });
   }
 
   /** The size that the place on the page has room for. */
@@ -177,10 +181,13 @@ export class TerminalView {
     }, FIT_AFTER_MS);
   }
 
-  /** The terminal has another size than there is room for: another viewer's. */
-  #markLetterbox(): void {
+  /** Whether the terminal has the size that there is room for, and not another viewer's. */
+  get #fits(): boolean {
     const { cols, rows } = this.size;
-    const fits = cols === this.#xterm.cols && rows === this.#xterm.rows;
-    this.#host.classList.toggle("letterboxed", !fits);
+    return cols === this.#xterm.cols && rows === this.#xterm.rows;
+  }
+
+  #markLetterbox(): void {
+    this.#host.classList.toggle("letterboxed", !this.#fits);
   }
 }

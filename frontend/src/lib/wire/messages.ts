@@ -10,6 +10,8 @@ export interface Hello {
   rows: number;
   offset: number;
   start: "fresh" | "resumed" | "snapshot" | "gap";
+  /** Names this run of the program: another run's offsets mean something else. */
+  run: string;
   sequence: number;
   window: number;
 }
@@ -62,6 +64,7 @@ const FIELDS: Record<ServerMessage["type"], Record<string, Check>> = {
     rows: cells,
     offset: position,
     start: oneOf("fresh", "resumed", "snapshot", "gap"),
+    run: text,
     sequence: position,
     window: position,
   },

@@ -105,4 +105,9 @@ impl Plain {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.output).into_owned()
     }
+
+    /// The output from this byte on, as text.
+    pub fn text_from(&self, start: usize) -> String {
+        String::from_utf8_lossy(&self.output[start..]).into_owned()
+    }
 }
