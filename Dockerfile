@@ -6,7 +6,6 @@ WORKDIR /src/frontend
 # The lock file first, so that a change of a source does not install everything again.
 COPY frontend/package.json frontend/package-lock.json ./
 RUN npm ci --no-audit --no-fund
-COPY static/ /src/static/
 COPY frontend/ ./
 RUN npm run build
 

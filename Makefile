@@ -65,8 +65,7 @@ openapi: $(frontend_installed) ## Write docs/openapi.json anew, and the page's t
 .PHONY: clean
 clean: ## Remove everything that was built, the test engines included
 	tools/engines.sh down
-	rm -rf target frontend/node_modules e2e/node_modules
-	find static -mindepth 1 -not -name icon.svg -delete
+	rm -rf target static frontend/node_modules e2e/node_modules
 
 .PHONY: bootstrap-serve bootstrap-test
 bootstrap-serve bootstrap-test: bootstrap-%:

@@ -120,11 +120,10 @@ fn outcome(id: String, result: ExecResult) -> ExecOutcome {
         truncated,
         exit,
     } = result;
-    let (encoding, stdout, stderr) =
-        match (std::str::from_utf8(&stdout), std::str::from_utf8(&stderr)) {
-            (Ok(stdout), Ok(stderr)) => ("utf-8", stdout.to_owned(), stderr.to_owned()),
-            _ => ("base64", BASE64.encode(&stdout), BASE64.encode(&stderr)),
-        };
+    let (encoding, stdout, stderr) = match (text(&stdout, truncated), text(&stderr, truncated)) {
+        (Some(stdout), Some(stderr)) => ("utf-8", stdout.to_owned(), stderr.to_owned()),
+        _ => ("base64", BASE64.encode(&stdout), BASE64.encode(&stderr)),
+    };
     ExecOutcome {
         id,
         stdout,
@@ -132,5 +131,29 @@ fn outcome(id: String, result: ExecResult) -> ExecOutcome {
         encoding,
         exit: exit.into(),
         truncated,
+    }
+}
+
+/// Output as text, if it is. What was cut may end within a character, which is left out.
+fn text(bytes: &[u8], truncated: bool) -> Option<&str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if truncated && error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn a_cut_character_is_left_out_and_other_bytes_are_no_text() {
+        assert_eq!(text("aé".as_bytes(), false), Some("aé"));
+        assert_eq!(text(b"a\xc3", true), Some("a"));
+        assert_eq!(text(b"a\xc3", false), None);
+        assert_eq!(text(b"a\xff", true), None);
     }
 }
