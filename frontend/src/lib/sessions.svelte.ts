@@ -13,6 +13,11 @@ export class SessionList {
   #busy = $state<string[]>([]);
   #pages = 1;
 
+  /** A session is on its way to another state. */
+  get changing(): boolean {
+    return this.sessions?.some(({ state }) => state === "creating" || state === "stopping") ?? false;
+  }
+
   async refresh(): Promise<void> {
     try {
       const sessions: Session[] = [];

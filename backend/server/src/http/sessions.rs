@@ -219,7 +219,11 @@ pub async fn list(
             return Err(Problem::invalid("label: write it as key=value").with_field("label"));
         }
     };
-    let place = |view: &View| format!("{} {}", view.record.created_at, view.record.id);
+    let place = |view: &View| {
+        let at = view.record.created_at.as_nanosecond();
+        // As many digits each time, so that text sorts as the numbers do.
+        format!("{at:030} {}", view.record.id)
+    };
     let after = match &params.cursor {
         None => None,
         Some(cursor) => {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use shellport_wire::agent::Request;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::record::{Progress, Record, View};
@@ -88,12 +89,16 @@ pub(super) struct Driver {
     pub stop_grace: Duration,
     /// The connection whose end says that the agent has ended.
     pub lifeline: Option<Link>,
+    /// Cancelled when the server ends; the sandbox goes on without a driver.
+    pub closing: CancellationToken,
 }
 
 /// Why a create or start ended without a running sandbox.
 enum Interrupted {
     Failed(RuntimeError),
     Deleted(Reply),
+    /// The server ends. What is half made is found and removed at the next start.
+    Closing,
 }
 
 impl Driver {
@@ -120,6 +125,7 @@ impl Driver {
                     }
                     None => return,
                 },
+                () = self.closing.cancelled() => return,
                 () = Self::ended(&mut self.lifeline) => self.settle().await,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     if !self.expire().await {
@@ -206,6 +212,7 @@ impl Driver {
                 true
             }
             Err(Interrupted::Deleted(reply)) => !self.delete(Some(reply)).await,
+            Err(Interrupted::Closing) => false,
         }
     }
 
@@ -249,10 +256,12 @@ impl Driver {
         work: impl Future<Output = Result<T, RuntimeError>>,
     ) -> Result<T, Interrupted> {
         let mut progress = sink.subscribe();
+        let closing = self.closing.clone();
         tokio::pin!(work);
         loop {
             tokio::select! {
                 result = &mut work => return result.map_err(Interrupted::Failed),
+                () = closing.cancelled() => return Err(Interrupted::Closing),
                 Some((command, reply)) = self.commands.recv() => match command {
                     Command::Delete => return Err(Interrupted::Deleted(reply)),
                     Command::Change(change, version) => {

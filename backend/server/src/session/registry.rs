@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
@@ -109,6 +110,7 @@ pub struct Registry {
     /// The idempotency keys that are being worked on.
     keys: std::sync::Mutex<std::collections::HashSet<(String, String)>>,
     drivers: TaskTracker,
+    closing: CancellationToken,
 }
 
 impl Registry {
@@ -127,6 +129,7 @@ impl Registry {
             sessions: RwLock::default(),
             keys: std::sync::Mutex::default(),
             drivers: TaskTracker::new(),
+            closing: CancellationToken::new(),
         })
     }
 
@@ -215,6 +218,7 @@ impl Registry {
             view,
             stop_grace: self.stop_grace,
             lifeline,
+            closing: self.closing.clone(),
         };
         self.lock_write().insert(id.clone(), session.clone());
         let registry = Arc::clone(self);
@@ -255,9 +259,7 @@ impl Registry {
                 let _ = session.watch().wait_for(settled).await;
             }
         }
-        // A driver ends when nobody can ask it any more.
-        drop(sessions);
-        self.lock_write().clear();
+        self.closing.cancel();
         self.drivers.wait().await;
     }
 

@@ -9,12 +9,13 @@ use shellport_wire::frame::{Frame, Kind};
 use shellport_wire::viewer::{ClientMessage, Size, Start, WINDOW};
 use tokio::time::{Instant, sleep};
 
+use crate::support::api::BEGIN;
 use crate::support::backend::on_backends;
 use crate::support::http::Client;
 use crate::support::plain::Plain;
 use crate::support::server::TestServer;
 use crate::support::viewer::{Viewer, exited};
-use crate::support::websocket;
+use crate::support::websocket::{self, Received};
 
 async fn the_first_viewer_starts_the_terminal_at_its_size(server: &TestServer) {
     let client = &server.client;
@@ -120,9 +121,15 @@ async fn terminals_are_opened_listed_resized_and_closed(server: &TestServer) {
         .get(&path)
         .await
         .expect_problem(404, "terminal_not_found", &["second"]);
-    let nowhere = Viewer::try_attach(client, &session, "second", "").await;
-    if let Err(answer) = nowhere {
-        answer.expect_problem(404, "terminal_not_found", &["second"]);
+    // The upgrade comes before the terminal is looked for.
+    let path = format!("{terminals}/second/attach");
+    let (mut incoming, _outgoing, _) = websocket::open(client, &path, &[]).await.unwrap();
+    match incoming.next().await {
+        Received::Closed(code, reason) => {
+            assert_eq!(code, close::START_FAILED);
+            assert!(reason.contains("second"), "{reason}");
+        }
+        other => panic!("{other:?}"),
     }
 }
 on_backends!(terminals_are_opened_listed_resized_and_closed: docker, podman, exec, process);
@@ -171,7 +178,7 @@ async fn a_second_viewer_gets_a_snapshot_and_then_the_same(server: &TestServer) 
     let terminal = client
         .terminal(&session, "seq 1 30000; read -r go; seq 1 20000")
         .await;
-    let mut first = Viewer::attach(client, &session, &terminal, "since=0").await;
+    let mut first = Viewer::attach(client, &session, &terminal, BEGIN).await;
     first.line("go").await;
     first.until("20000").await;
     let mut second = Viewer::attach(client, &session, &terminal, "role=reader").await;
@@ -273,8 +280,9 @@ async fn a_stalled_viewer_does_not_hold_another(server: &TestServer) {
     let client = &server.client;
     let session = client.session().await;
     let terminal = client.terminal(&session, "seq 1 600000; read -r go").await;
-    let mut working = Viewer::attach(client, &session, &terminal, "since=0").await;
-    let mut stalled = Viewer::attach(client, &session, &terminal, "since=0&role=reader").await;
+    let mut working = Viewer::attach(client, &session, &terminal, BEGIN).await;
+    let mut stalled =
+        Viewer::attach(client, &session, &terminal, &format!("{BEGIN}&role=reader")).await;
     working.line("go").await;
     let begun = Instant::now();
     working.until_offset(4_000_000).await;
@@ -294,7 +302,7 @@ async fn a_program_waits_for_its_only_viewer(server: &TestServer) {
     let client = &server.client;
     let session = client.session().await;
     let terminal = client.terminal(&session, "seq 1 600000").await;
-    let mut viewer = Viewer::attach(client, &session, &terminal, "since=0").await;
+    let mut viewer = Viewer::attach(client, &session, &terminal, BEGIN).await;
     viewer.line("go").await;
     let path = Client::path(&session, &format!("/terminals/{terminal}"));
     // Longer than the program takes, if it does not wait.
@@ -314,12 +322,12 @@ async fn old_output_is_not_kept_for_ever(server: &TestServer) {
     let client = &server.client;
     let session = client.session().await;
     let terminal = client.terminal(&session, "seq 1 400000; read -r go").await;
-    let mut first = Viewer::attach(client, &session, &terminal, "since=0").await;
+    let mut first = Viewer::attach(client, &session, &terminal, BEGIN).await;
     first.line("go").await;
     first.until("400000").await;
-    let late = Viewer::attach(client, &session, &terminal, "since=0").await;
+    let late = Viewer::attach(client, &session, &terminal, BEGIN).await;
     assert_eq!(late.hello.start, Start::Snapshot);
-    let plain = Plain::attach(client, &session, &terminal, "since=0").await;
+    let plain = Plain::attach(client, &session, &terminal, BEGIN).await;
     assert_eq!(plain.hello.start, Start::Gap);
     let future = Viewer::attach(client, &session, &terminal, "since=999999999").await;
     assert_eq!(future.hello.start, Start::Snapshot);

@@ -6,6 +6,7 @@ use serde_json::json;
 use shellport_wire::close;
 use tokio::time::Instant;
 
+use crate::support::api::BEGIN;
 use crate::support::backend::on_backends;
 use crate::support::plain::Plain;
 use crate::support::server::TestServer;
@@ -59,7 +60,7 @@ async fn count(server: &TestServer, size: usize) {
     let client = &server.client;
     let session = client.session().await;
     let terminal = client.terminal(&session, "cat | wc -c").await;
-    let mut viewer = Plain::attach(client, &session, &terminal, "since=0").await;
+    let mut viewer = Plain::attach(client, &session, &terminal, BEGIN).await;
     let mut outgoing = viewer.outgoing.take().unwrap();
     let sending = tokio::spawn(async move {
         outgoing.binary(b"\n".to_vec()).await;
@@ -93,7 +94,7 @@ async fn a_paste_that_is_echoed_does_not_lock_up(server: &TestServer) {
     let terminal = client
         .terminal(&session, "stty echo; cat > /dev/null; echo the end")
         .await;
-    let mut viewer = Plain::attach(client, &session, &terminal, "since=0").await;
+    let mut viewer = Plain::attach(client, &session, &terminal, BEGIN).await;
     let mut outgoing = viewer.outgoing.take().unwrap();
     let sending = tokio::spawn(async move {
         outgoing.binary(b"\n".to_vec()).await;

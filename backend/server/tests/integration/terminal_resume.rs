@@ -2,7 +2,7 @@
 
 use shellport_wire::viewer::Start;
 
-use crate::support::api::id;
+use crate::support::api::{BEGIN, id};
 use crate::support::backend::on_backends;
 use crate::support::http::Client;
 use crate::support::plain::Plain;
@@ -35,8 +35,9 @@ async fn output_goes_on_where_it_was_cut(server: &TestServer) {
     // Less than the journal holds, so that nothing may be lost however long a cut is.
     let expected = numbered(100_000);
     let terminal = client.terminal(&session, "seq 1 100000; exit 3").await;
-    let mut viewer = Viewer::attach(client, &session, &terminal, "since=0").await;
+    let mut viewer = Viewer::attach(client, &session, &terminal, BEGIN).await;
     assert_eq!(viewer.hello.start, Start::Resumed);
+    let begin = viewer.start;
     viewer.line("go").await;
     let mut seen = Vec::new();
     let mut cuts = 0;
@@ -52,7 +53,7 @@ async fn output_goes_on_where_it_was_cut(server: &TestServer) {
         drop(viewer);
         viewer = Viewer::attach(client, &session, &terminal, &query).await;
         assert!(viewer.resumed(), "{:?}", viewer.hello);
-        assert_eq!(viewer.start, seen.len() as u64);
+        assert_eq!(viewer.start, begin + seen.len() as u64);
     };
     assert!(cuts >= 5, "{cuts}");
     assert!(
@@ -100,9 +101,9 @@ async fn input_is_applied_once(server: &TestServer) {
     }
     viewer.until("received").await;
     assert!(cuts >= 5, "{cuts}");
-    let sum = format!("cksum < {file}; rm {file}");
+    let sum = format!("md5sum < {file}; rm {file}");
     let received = client.output(&session, &sum).await;
-    let wish = serde_json::json!({"argv": ["cksum"], "stdin": String::from_utf8(typed).unwrap()});
+    let wish = serde_json::json!({"argv": ["md5sum"], "stdin": String::from_utf8(typed).unwrap()});
     let expected = client.exec(&session, wish).await.stdout_of_success();
     assert_eq!(received, expected.trim());
 }
@@ -131,16 +132,16 @@ async fn runs(client: &Client, session: &str, framed: bool, times: usize, expect
     for run in 0..times {
         let terminal = client.terminal(session, "seq 1 200000; exit 3").await;
         let (output, exit) = if framed {
-            let mut viewer = Viewer::attach(client, session, &terminal, "since=0").await;
+            let mut viewer = Viewer::attach(client, session, &terminal, BEGIN).await;
             viewer.line("go").await;
             viewer.to_end().await;
             (viewer.output, viewer.exit)
         } else {
-            let mut viewer = Plain::attach(client, session, &terminal, "since=0").await;
+            let mut viewer = Plain::attach(client, session, &terminal, BEGIN).await;
             viewer.stdin("go\n").await;
             viewer.to_end().await;
             let (exit, offset) = viewer.exit.take().expect("an exit");
-            assert_eq!(offset, viewer.output.len() as u64);
+            assert_eq!(offset, viewer.hello.offset + viewer.output.len() as u64);
             (viewer.output, Some(exit))
         };
         assert!(

@@ -81,9 +81,11 @@ export class TerminalView {
     this.#observer.observe(host);
     this.#xterm.onResize(() => this.#markLetterbox());
     // Of several viewers, the one that is used decides about the size.
-    this.#xterm.textarea?.addEventListener("focus", () => {
+    const claim = () => {
       if (!this.#fits) events.onFit(this.size.cols, this.size.rows);
-    });
+    };
+    this.#xterm.textarea?.addEventListener("focus", claim);
+    this.#xterm.onKey(claim);
   }
 
   /** The size that the place on the page has room for. */

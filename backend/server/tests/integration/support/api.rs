@@ -124,15 +124,25 @@ impl Client {
     }
 
     /// Opens a terminal in which a line of shell runs, and returns its name. The line waits for a
-    /// line of input first, so that a viewer can come and see everything.
+    /// line of input first, so that a viewer that joins with [`BEGIN`] sees everything.
     pub async fn terminal(&self, session: &str, line: &str) -> String {
-        let line = format!("stty -echo; read -r go; {line}");
+        let line = format!("stty -echo; echo ready; read -r go; {line}");
         let wish = json!({"command": ["/bin/sh", "-c", line]});
-        let answer = self.post(&Self::path(session, "/terminals"), &wish).await;
-        let terminal = answer.expect(201);
-        terminal["name"].as_str().unwrap().to_owned()
+        let terminals = Self::path(session, "/terminals");
+        let terminal = self.post(&terminals, &wish).await.expect(201);
+        let name = terminal["name"].as_str().unwrap().to_owned();
+        let path = format!("{terminals}/{name}");
+        until("the line begins", LONG, async || {
+            let terminal = self.get(&path).await.expect(200);
+            (terminal["offset"] == "ready\r\n".len()).then_some(())
+        })
+        .await;
+        name
     }
 }
+
+/// The query with which a viewer sees all that the line of [`Client::terminal`] puts out.
+pub const BEGIN: &str = "since=7";
 
 /// The id of a session.
 pub fn id(session: &Value) -> String {

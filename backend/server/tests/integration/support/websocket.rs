@@ -24,6 +24,7 @@ pub enum Received {
 }
 
 /// The receiving half.
+#[derive(Debug)]
 pub struct Incoming(SplitStream<WebSocketStream<TcpStream>>);
 
 /// The sending half.
@@ -100,5 +101,11 @@ impl Outgoing {
     /// A server that has closed meanwhile says so on the other half.
     async fn send(&mut self, message: Message) {
         let _ = within("sending", LONG, self.0.send(message)).await;
+    }
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Outgoing")
     }
 }
