@@ -64,6 +64,13 @@ pub(super) fn body(parts: &Parts<'_>) -> ContainerCreateBody {
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
+    let image_env = parts.image.env.iter().flatten();
+    let mut names = spec.env.keys().map(String::as_str);
+    let mut image_names = image_env.filter_map(|it| it.split('=').next());
+    if !names.any(|name| name == "TERM") && !image_names.any(|name| name == "TERM") {
+        // Podman would say `xterm`.
+        env.push("TERM=xterm-256color".to_owned());
+    }
     if strict && !spec.env.contains_key("HOME") {
         env.push(format!("HOME={STRICT_HOME}"));
     }
