@@ -14,10 +14,17 @@ serve_needs=(
   cc:gcc
   /usr/include/stdlib.h:libc6-dev
   make:make
+  curl:curl
+)
+# Podman is the engine that needs no daemon to be set up.
+engine_needs=(
+  podman:podman
+  /usr/lib/podman/netavark:netavark
+  iptables:iptables
+  runc:runc
 )
 test_needs=(
   "${serve_needs[@]}"
-  curl:curl
   flock:util-linux
   pgrep:procps
   ip:iproute2
@@ -88,7 +95,10 @@ start_nothing() {
 main() {
   local needs packages toolchains
   case $purpose in
-    serve) needs=("${serve_needs[@]}") ;;
+    serve)
+      needs=("${serve_needs[@]}")
+      "$(dirname "${BASH_SOURCE[0]}")/find-engine.sh" || needs+=("${engine_needs[@]}")
+      ;;
     test) needs=("${test_needs[@]}") ;;
     *) echo "usage: tools/bootstrap.sh serve|test" >&2; exit 2 ;;
   esac
