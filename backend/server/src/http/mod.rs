@@ -87,7 +87,7 @@ pub fn router(app: App) -> Router {
             "/sessions/{id}/terminals/{terminal}/attach",
             get(attach::attach),
         )
-        .route("/openapi.json", get(service::openapi))
+        .route("/openapi.json", get(openapi::document))
         .fallback(service::not_found)
         .method_not_allowed_fallback(service::wrong_method);
     let metrics = Router::new()

@@ -1,5 +1,7 @@
 //! The `OpenAPI` document, from the handlers.
 
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
@@ -36,6 +38,13 @@ use super::{attach, execs, service, sessions, terminals, tickets};
     ),
 )]
 pub struct Document;
+
+/// The description of this API.
+pub async fn document() -> Response {
+    let json = Document::openapi().to_json();
+    let text = json.unwrap_or_else(|error| unreachable!("the document is plain data: {error}"));
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
 
 struct Token;
 

@@ -5,10 +5,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::ToSchema;
 
 use super::App;
-use super::openapi::Document;
 use super::problem::Problem;
 use crate::runtime::RuntimeInfo;
 use crate::session::{Network, Profile};
@@ -92,13 +91,6 @@ pub async fn metrics(State(app): State<App>) -> Response {
     let text = app.metrics.encode(states);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text).into_response()
-}
-
-/// The description of this API.
-pub async fn openapi() -> Response {
-    let json = Document::openapi().to_json();
-    let text = json.unwrap_or_else(|error| unreachable!("the document is plain data: {error}"));
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// Anything that is not there.

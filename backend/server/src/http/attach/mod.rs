@@ -2,11 +2,13 @@
 //!
 //! - [`framed`]: the subprotocol `shellport.v1`, whose frames are forwarded as they are.
 //! - [`plain`]: for clients that offer no subprotocol.
-//! - [`connection`]: what both have in common: keeping alive, and closing.
+//! - [`connection`]: what both have in common.
+//! - [`serve`]: a viewer, from the upgrade to the close.
 
 mod connection;
 mod framed;
 mod plain;
+mod serve;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -118,7 +120,7 @@ pub async fn attach(
         .max_write_buffer_size(MAX_WRITE_BUFFER);
     let tracker = app.connections.clone();
     Ok(upgrade.on_upgrade(move |socket| {
-        tracker.track_future(connection::serve(app, session, attach, framed, socket))
+        tracker.track_future(serve::serve(app, session, attach, framed, socket))
     }))
 }
 

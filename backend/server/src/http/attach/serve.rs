@@ -1,0 +1,130 @@
+//! A viewer, from the upgrade to the close.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::{SinkExt, StreamExt};
+use shellport_wire::agent::{Attach, RefusalCode, Request};
+use shellport_wire::close;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connection::{End, Ended, Heard, Sink, Source};
+use super::{framed, plain};
+use crate::agent::Link;
+use crate::http::App;
+use crate::session::Session;
+
+/// After how long without a word from the client it is given up.
+const UNRESPONSIVE: Duration = Duration::from_mins(1);
+
+/// How long the last message may take.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// Serves a viewer until its terminal, its session, its client or this server ends.
+pub(super) async fn serve(
+    app: App,
+    session: Session,
+    attach: Attach,
+    is_framed: bool,
+    socket: WebSocket,
+) {
+    let _in_use = session.activity().begin();
+    let _counted = app.metrics.viewer();
+    let (mut sink, stream) = socket.split();
+    let heard = Heard::new();
+    let source = Source {
+        stream,
+        heard: &heard,
+    };
+    let end = tokio::select! {
+        end = work(&app, &session, attach, is_framed, &mut sink, source) => end,
+        () = app.draining.cancelled() => {
+            End::Close(close::GOING_AWAY, "the server is shutting down".to_owned())
+        }
+        () = unresponsive(&heard) => {
+            End::Close(close::UNRESPONSIVE, "nothing was heard for too long".to_owned())
+        }
+    };
+    if let End::Close(code, reason) = end {
+        let frame = CloseFrame {
+            code,
+            reason: Utf8Bytes::from(cut(&reason)),
+        };
+        // A client that does not read any more does not get it.
+        let _ = timeout(CLOSE, sink.send(Message::Close(Some(frame)))).await;
+    }
+    let _ = timeout(CLOSE, sink.close()).await;
+}
+
+async fn work(
+    app: &App,
+    session: &Session,
+    attach: Attach,
+    is_framed: bool,
+    sink: &mut Sink,
+    source: Source<'_>,
+) -> End {
+    let id = session.view().record.id;
+    let role = attach.role;
+    let connected = match app.registry.runtime().connect(&id).await {
+        Ok(stream) => {
+            let mut link = Link::new(stream);
+            link.writer
+                .message(&Request::Attach(attach))
+                .await
+                .map(|()| link)
+                .map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    let Link { reader, writer } = match connected {
+        Ok(link) => link,
+        Err(reason) => return lost(session, &reason),
+    };
+    let end = if is_framed {
+        framed::run(role, reader, writer, sink, source).await
+    } else {
+        plain::run(reader, writer, sink, source).await
+    };
+    match end {
+        Ended::Client(end) => end,
+        Ended::Exited => End::Close(close::EXITED, "the program has ended".to_owned()),
+        Ended::Refused(code, reason) => {
+            let code = match code {
+                RefusalCode::ShuttingDown => close::SESSION_ENDED,
+                RefusalCode::Invalid => close::PROTOCOL_ERROR,
+                _ => close::START_FAILED,
+            };
+            End::Close(code, reason)
+        }
+        Ended::Agent(reason) => lost(session, &reason),
+    }
+}
+
+/// Without an agent, either the session has ended or only the way to it.
+fn lost(session: &Session, reason: &str) -> End {
+    let view = session.view();
+    if view.deleted || !view.record.state.is_live() {
+        let reason = view
+            .record
+            .message
+            .unwrap_or_else(|| "the session has ended".to_owned());
+        return End::Close(close::SESSION_ENDED, reason);
+    }
+    End::Close(close::AGENT_UNREACHABLE, reason.to_owned())
+}
+
+async fn unresponsive(heard: &Heard) {
+    loop {
+        let deadline = heard.last() + UNRESPONSIVE;
+        if deadline <= Instant::now() {
+            return;
+        }
+        sleep_until(deadline).await;
+    }
+}
+
+/// A close reason has at most 123 bytes (RFC 6455, 5.5).
+fn cut(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(123)]
+}
