@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { formatBytes } from "../src/lib/format/bytes";
 import { describeExit } from "../src/lib/format/exit";
-import { sessionTitle, shortId } from "../src/lib/format/session";
+import { sessionTitle, shortId, stateReason } from "../src/lib/format/session";
 import { formatAge } from "../src/lib/format/time";
 
 test.each([
@@ -48,4 +48,13 @@ test("a session is called by its name, or by the part of its id that differs", (
   expect(sessionTitle({ id: "0199aaaabbbbccccdddd", name: "build" })).toBe("build");
   expect(sessionTitle({ id: "0199aaaabbbbccccdddd", name: null })).toBe("ccccdddd");
   expect(shortId("abc123")).toBe("abc123");
+});
+
+test.each([
+  ["the image is gone", "image_not_available", "The image is gone"],
+  [null, "sandbox_missing", "sandbox missing"],
+  [null, "stopped", null],
+  [null, null, null],
+])("the message %j and the reason %j are told as %j", (state_message, state_reason, expected) => {
+  expect(stateReason({ state_message, state_reason })).toBe(expected);
 });

@@ -4,6 +4,8 @@
 //! valid not at the end of the output but before the sequence or character that has only begun, and
 //! this module counts the bytes of that.
 
+use memchr::memrchr;
+
 /// The bytes at the end of the output that have not been drawn yet.
 #[derive(Debug, Default)]
 pub struct Tail {
@@ -94,10 +96,6 @@ fn next(state: State, byte: u8) -> State {
         (State::Character(_), _) => next(State::Ground, byte),
         (state, _) => state,
     }
-}
-
-fn memrchr(needle: u8, haystack: &[u8]) -> Option<usize> {
-    haystack.iter().rposition(|&byte| byte == needle)
 }
 
 #[cfg(test)]

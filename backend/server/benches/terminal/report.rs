@@ -229,7 +229,7 @@ impl Throughput {
         let names = rounds
             .first()
             .map(|it| it.cpu.iter().map(|(name, _)| *name));
-        let part = |(index, name)| {
+        let part = |(index, name): (usize, &'static str)| {
             let costs = rounds.iter().map(|it| per_gb(it, it.cpu[index].1));
             (name, median(&costs.collect::<Vec<_>>()))
         };

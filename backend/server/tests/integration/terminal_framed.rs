@@ -269,7 +269,8 @@ async fn input_has_a_window(server: &TestServer) {
     viewer.until_applied().await;
     // Nobody reads it, so that it cannot all be applied.
     for _ in 0..12 {
-        viewer.send_input(&[b'x'; 16 * 1024]).await;
+        let lines = format!("{:063}\n", 0).repeat(256);
+        viewer.send_input(lines.as_bytes()).await;
     }
     viewer.to_end().await;
     assert_eq!(viewer.closed.take().unwrap().0, close::PROTOCOL_ERROR);

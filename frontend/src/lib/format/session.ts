@@ -24,8 +24,13 @@ export function shortId(id: string): string {
   return id.length <= 12 ? id : id.slice(-8);
 }
 
+/** Reasons that say no more than the state does. */
+const PLAIN_REASONS = ["requested", "ready", "starting", "stop_requested", "stopped"];
+
 /** Why a session is in its state, as a sentence or at least as words. */
-export function stateReason(session: Session): string | null {
-  if (session.state_message) return session.state_message;
-  return session.state_reason?.replaceAll("_", " ") ?? null;
+export function stateReason(session: Pick<Session, "state_message" | "state_reason">): string | null {
+  const { state_message: message, state_reason: reason } = session;
+  if (message) return message.charAt(0).toUpperCase() + message.slice(1);
+  if (!reason || PLAIN_REASONS.includes(reason)) return null;
+  return reason.replaceAll("_", " ");
 }

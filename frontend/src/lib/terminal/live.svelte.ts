@@ -26,7 +26,8 @@ export class LiveTerminal {
   readonly #events: TerminalEvents;
   #typedAt = 0;
 
-  constructor(host: HTMLElement, session: string) {
+  /** `onMenu`: the person at the keyboard wants to leave the terminal for the page. */
+  constructor(host: HTMLElement, session: string, onMenu: () => void) {
     this.#events = {
       onInput: (bytes) => this.#type(bytes),
       onFit: (cols, rows) => this.#connection.resize(cols, rows),
@@ -37,6 +38,7 @@ export class LiveTerminal {
       },
       onTitle: (title) => (this.title = title.replace(/\p{Cc}/gu, " ").trim().slice(0, LONGEST_TITLE)),
       onSearch: () => (this.searching = true),
+      onMenu,
       onMatches: (index, count) => (this.matches = { index, count }),
     };
     this.#view = new TerminalView(host, look(), this.#events);

@@ -35,6 +35,8 @@ export interface TerminalEvents {
   onTitle(title: string): void;
   /** The person wants to search. */
   onSearch(): void;
+  /** The person wants to leave the terminal: it takes Tab for itself. */
+  onMenu(): void;
   onMatches(index: number, count: number): void;
 }
 
@@ -168,6 +170,11 @@ export class TerminalView {
     if (event.code === "KeyF") {
       event.preventDefault();
       if (event.type === "keydown") events.onSearch();
+      return false;
+    }
+    if (event.code === "KeyM") {
+      event.preventDefault();
+      if (event.type === "keydown") events.onMenu();
       return false;
     }
     // The browser pastes by itself, and so needs no permission to.

@@ -8,7 +8,7 @@ const DARK: ITheme = {
   cursorAccent: "#0d1014",
   selectionBackground: "#2f4a7d",
   selectionInactiveBackground: "#2a3f66",
-  black: "#566070",
+  black: "#414a58",
   red: "#ff7a72",
   green: "#62d196",
   yellow: "#e5bd5c",
