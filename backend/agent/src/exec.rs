@@ -2,11 +2,12 @@
 
 use std::future::pending;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use nix::unistd::Pid;
+use nix::errno::Errno;
+use nix::unistd::{Pid, read};
 use shellport_wire::agent::{Exec, ExecInput, Refusal, RefusalCode, Response};
 use shellport_wire::exit::Reason;
 use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
@@ -23,6 +24,9 @@ use crate::reaper::{Process, Reaper};
 
 /// Between asking a command to end and killing it.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// The most that is in a pipe, unless root has allowed more (`/proc/sys/fs/pipe-max-size`).
+const MAX_PIPE: u64 = 1024 * 1024;
 
 /// How often a silent exec says that it is there, and so finds out that its client is not.
 const ALIVE: Duration = Duration::from_secs(5);
@@ -148,18 +152,23 @@ impl Output {
         Ok(())
     }
 
-    /// Sends what is in the pipe now.
+    /// Sends what is in the pipe now, and not what others may go on to write for ever.
+    ///
+    /// The pipe itself is asked: the runtime may not have heard yet that there is something in it.
     async fn drain(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
-        loop {
+        let end = self.offset + MAX_PIPE;
+        while self.offset <= end {
             self.send(writer).await?;
             let Some(pipe) = &self.pipe else {
                 return Ok(());
             };
-            match pipe.try_read(&mut self.buffer) {
+            match read(pipe.as_fd(), &mut self.buffer) {
+                Err(Errno::EINTR) => {}
                 Ok(0) | Err(_) => return Ok(()),
                 Ok(count) => self.filled = count,
             }
         }
+        self.send(writer).await
     }
 }
 

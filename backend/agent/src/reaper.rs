@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{WaitOptions, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -24,8 +24,8 @@ use crate::oom::OomCounter;
 pub enum Ended {
     /// With this exit code.
     Code(i32),
-    /// By this signal.
-    Signal(Signal),
+    /// By the signal with this number.
+    Signal(i32),
     /// By the kernel, for lack of memory.
     Oom,
 }
@@ -79,22 +79,23 @@ impl Reaper {
 
     fn reap(&self) {
         loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => self.tell(pid, Ended::Code(code)),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                    let killed = signal == Signal::SIGKILL && self.oom.borrow_mut().claim();
-                    self.tell(
-                        pid,
-                        if killed {
-                            Ended::Oom
-                        } else {
-                            Ended::Signal(signal)
-                        },
-                    );
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some(ended)) => ended,
+                Err(Errno::INTR) => continue,
+                // None has ended, or there is none.
+                Ok(None) | Err(_) => return,
+            };
+            let ended = if let Some(signal) = status.terminating_signal() {
+                let killed = signal == Signal::SIGKILL as i32 && self.oom.borrow_mut().claim();
+                if killed {
+                    Ended::Oom
+                } else {
+                    Ended::Signal(signal)
                 }
-                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
-                Ok(_) | Err(_) => {}
-            }
+            } else {
+                Ended::Code(status.exit_status().unwrap_or_default())
+            };
+            self.tell(Pid::from_raw(pid.as_raw_nonzero().get()), ended);
         }
     }
 

@@ -25,23 +25,28 @@ pub const INPUT_WINDOW: u64 = 64 * 1024;
 /// The largest terminal, in columns or rows. A larger one is refused, not cut.
 pub const MAX_SIDE: u16 = 1000;
 
+/// The narrowest terminal: a wide character needs two columns.
+pub const MIN_COLS: u16 = 2;
+
 /// The size of a terminal in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
-    /// Columns, 1 to [`MAX_SIDE`].
+    /// Columns, [`MIN_COLS`] to [`MAX_SIDE`].
     pub cols: u16,
     /// Rows, 1 to [`MAX_SIDE`].
     pub rows: u16,
 }
 
-/// A size outside 1 to [`MAX_SIDE`].
+/// A size that a terminal cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is {value}; allowed are 1 to {MAX_SIDE}")]
+#[error("{field} is {value}; allowed are {least} to {MAX_SIDE}")]
 pub struct SizeError {
     /// `cols` or `rows`.
     pub field: &'static str,
     /// What was asked for.
     pub value: u16,
+    /// The least that is allowed.
+    pub least: u16,
 }
 
 impl Size {
@@ -53,9 +58,13 @@ impl Size {
     /// # Errors
     /// Names the first field that is not.
     pub fn checked(self) -> Result<Self, SizeError> {
-        for (field, value) in [("cols", self.cols), ("rows", self.rows)] {
-            if !(1..=MAX_SIDE).contains(&value) {
-                return Err(SizeError { field, value });
+        for (field, value, least) in [("cols", self.cols, MIN_COLS), ("rows", self.rows, 1)] {
+            if !(least..=MAX_SIDE).contains(&value) {
+                return Err(SizeError {
+                    field,
+                    value,
+                    least,
+                });
             }
         }
         Ok(self)

@@ -26,7 +26,7 @@ use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
 use shellport_wire::exit::{Exit, Reason};
 use shellport_wire::viewer::{Role, Size};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::input::Input;
 use self::pty::Pty;
@@ -55,6 +55,9 @@ const QUIET: Duration = Duration::from_millis(50);
 
 /// And at most this long in all.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How often a PTY that no program has open is looked at again.
+const REOPEN: Duration = Duration::from_millis(50);
 
 /// Between asking a closed terminal's processes to end and killing them.
 const GRACE: Duration = Duration::from_secs(2);
@@ -248,9 +251,12 @@ impl Terminal {
                 seen = &mut process.ended => break ended::seen(seen),
                 () = self.resumed.notified(), if paused => {}
                 read = pty.read(&mut buffer), if !paused => match read {
-                    // Closed by the program itself, which goes on without a terminal.
-                    Ok(0) | Err(_) => return ended::seen(process.ended.await),
-                    Ok(count) => self.output(&buffer[..count]),
+                    Ok(count) if count > 0 => self.output(&buffer[..count]),
+                    // Nobody has the other side open. The program may open it again.
+                    Ok(_) | Err(_) => tokio::select! {
+                        seen = &mut process.ended => break ended::seen(seen),
+                        () = sleep(REOPEN) => {}
+                    },
                 },
             }
             // A flood must not keep the others' keystrokes waiting.
@@ -299,10 +305,9 @@ impl Terminal {
 
     /// Gives the program what was typed, for ever.
     async fn write(&self, pty: &Pty) {
-        let mut broken = false;
         loop {
             let bytes = self.state.borrow().input.front().to_vec();
-            if bytes.is_empty() || broken {
+            if bytes.is_empty() {
                 self.typed.notified().await;
                 continue;
             }
@@ -311,8 +316,8 @@ impl Terminal {
                     self.state.borrow_mut().input.consume(count);
                     self.room.notify_waiters();
                 }
-                // The reading side sees the end as well, and after the last output.
-                Err(_) => broken = true,
+                // Nobody has the other side open; see the reading loop.
+                Err(_) => sleep(REOPEN).await,
             }
         }
     }

@@ -141,7 +141,7 @@ pub async fn get(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResizeTerminal {
-    /// Its width in cells, 1 to 1000.
+    /// Its width in cells, 2 to 1000.
     cols: u16,
     /// Its height in cells, 1 to 1000.
     rows: u16,

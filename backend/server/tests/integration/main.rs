@@ -10,9 +10,17 @@ mod support;
 
 mod creating;
 mod execs;
+mod http_problems;
+mod http_sessions;
 mod images;
 mod lifecycle;
 mod limits;
+mod logs;
+mod orphans;
+mod profile;
+mod restart;
+mod shutdown;
 mod terminal_framed;
 mod terminal_plain;
 mod terminal_resume;
+mod tickets;

@@ -8,8 +8,8 @@ use std::process::Stdio;
 use futures_util::FutureExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use super::api::IMAGE;
 use super::backend::Backend;
@@ -23,6 +23,8 @@ pub struct ChildServer {
     /// A client with the token.
     pub client: Client,
     child: Child,
+    /// Kept, because a program may mind when nobody takes what it prints.
+    _stdout: Lines<BufReader<ChildStdout>>,
 }
 
 impl ChildServer {
@@ -47,7 +49,11 @@ impl ChildServer {
             address: address.parse().unwrap(),
             token: Some(token.to_owned()),
         };
-        Some(Self { client, child })
+        Some(Self {
+            client,
+            child,
+            _stdout: lines,
+        })
     }
 
     /// `kill -9`.

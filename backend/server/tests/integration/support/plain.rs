@@ -91,7 +91,13 @@ impl Plain {
 
     /// Waits until the output has this text in it.
     pub async fn until(&mut self, text: &str) {
-        while !self.text().contains(text) {
+        self.until_from(0, text).await;
+    }
+
+    /// Waits until the output from this byte on has this text in it.
+    pub async fn until_from(&mut self, mut from: usize, text: &str) {
+        while !String::from_utf8_lossy(&self.output[from..]).contains(text) {
+            from = self.output.len().saturating_sub(text.len()).max(from);
             assert!(self.step().await, "closed before {text:?}: {}", self.text());
         }
     }
@@ -104,10 +110,5 @@ impl Plain {
     /// The output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.output).into_owned()
-    }
-
-    /// The output from this byte on, as text.
-    pub fn text_from(&self, start: usize) -> String {
-        String::from_utf8_lossy(&self.output[start..]).into_owned()
     }
 }

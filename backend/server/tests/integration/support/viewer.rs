@@ -250,7 +250,19 @@ impl Viewer {
 
     /// Waits until the output, or the last snapshot, has this text in it.
     pub async fn until(&mut self, text: &str) {
-        while !self.text().contains(text) {
+        let (mut from, mut snapshots) = (0, None);
+        loop {
+            if snapshots != Some(self.snapshots) {
+                (from, snapshots) = (0, Some(self.snapshots));
+                let snapshot = self.snapshot.as_deref().unwrap_or_default();
+                if String::from_utf8_lossy(snapshot).contains(text) {
+                    return;
+                }
+            }
+            if String::from_utf8_lossy(&self.output[from..]).contains(text) {
+                return;
+            }
+            from = self.output.len().saturating_sub(text.len());
             assert!(self.step().await, "closed before {text:?}: {}", self.text());
         }
     }
