@@ -143,9 +143,9 @@ impl Agent {
     /// # Errors
     /// When there is none.
     pub async fn close(&self, name: &str) -> Result<(), Refusal> {
-        let terminal = self.find(name)?;
-        terminal.close().await;
-        self.terminals.borrow_mut().remove(name);
+        // First out of the list, so that nobody starts its program again meanwhile.
+        let terminal = self.terminals.borrow_mut().remove(name);
+        terminal.ok_or_else(|| unknown(name))?.close().await;
         Ok(())
     }
 
@@ -159,7 +159,10 @@ impl Agent {
     pub fn status(&self) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            main: self.main.borrow().clone(),
+            main: self.main.borrow().clone().map(|main| MainProcess {
+                argv: shown(&main.argv),
+                exit: main.exit,
+            }),
             active: self.active.get(),
         }
     }
@@ -170,7 +173,8 @@ impl Agent {
         Activity(Rc::clone(self))
     }
 
-    /// Ends every process, tells the viewers, and lets [`Self::ended`] return.
+    /// Ends every process, tells the viewers, and lets [`Self::ended`] return. While that goes on,
+    /// another call does nothing.
     pub async fn shut_down(&self, grace: Duration) {
         if self.ending.replace(true) {
             return;
@@ -246,6 +250,24 @@ impl Drop for Activity {
     }
 }
 
+/// The most bytes of an argument vector that are told.
+const MAX_SHOWN: usize = 1024;
+
+/// An argument vector as it is told: cut where it would be too long for a list.
+pub fn shown(argv: &[String]) -> Vec<String> {
+    let mut left = MAX_SHOWN;
+    let mut shown = Vec::new();
+    for argument in argv {
+        let cut = argument.floor_char_boundary(left);
+        shown.push(argument[..cut].to_owned());
+        left -= cut;
+        if cut < argument.len() {
+            break;
+        }
+    }
+    shown
+}
+
 fn unknown(name: &str) -> Refusal {
     Refusal {
         code: RefusalCode::NotFound,
@@ -267,7 +289,16 @@ fn is_shell(command: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_shell;
+    use super::{MAX_SHOWN, is_shell, shown};
+
+    #[test]
+    fn a_long_command_is_told_in_part() {
+        let argv = ["sh".to_owned(), "é".repeat(MAX_SHOWN), "last".to_owned()];
+        let told = shown(&argv);
+        assert_eq!(told.len(), 2);
+        assert!(told.concat().len() <= MAX_SHOWN);
+        assert_eq!(shown(&argv[..1]), argv[..1]);
+    }
 
     #[test]
     fn a_shell_with_work_to_do_is_a_main_process() {

@@ -58,12 +58,15 @@ async fn run(directory: PathBuf, command: Vec<String>) -> io::Result<()> {
             }
         }
     });
-    tokio::select! {
-        () = agent.ended() => {}
-        _ = terminate.recv() => agent.shut_down(GRACE).await,
-        _ = interrupt.recv() => agent.shut_down(GRACE).await,
+    loop {
+        tokio::select! {
+            () = agent.ended() => return Ok(()),
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        let agent = Rc::clone(&agent);
+        spawn_local(async move { agent.shut_down(GRACE).await });
     }
-    Ok(())
 }
 
 /// The socket appears under its name when it is ready. Its mode lets a server connect that is not

@@ -75,11 +75,7 @@ pub fn resolve(wish: Wish, limits: &Limits) -> Result<Spec, PolicyError> {
     }
     let image = wish.image.unwrap_or_else(|| limits.default_image.clone());
     check_image(&image)?;
-    if let Some(cwd) = &wish.cwd
-        && !(cwd.starts_with('/') && is_line(cwd))
-    {
-        return refuse("cwd", format!("{cwd:?} is not an absolute path"));
-    }
+    check_cwd(wish.cwd.as_deref())?;
     if let Some(user) = &wish.user {
         check_user(user)?;
     }
@@ -138,6 +134,19 @@ pub fn resolve_time(
             ),
         ),
         (wish, longest) => Ok(wish.or(longest)),
+    }
+}
+
+/// A working directory that a program can have.
+///
+/// # Errors
+/// A path that is not absolute, or too long.
+pub fn check_cwd(cwd: Option<&str>) -> Result<(), PolicyError> {
+    match cwd {
+        Some(cwd) if !(cwd.starts_with('/') && is_line(cwd)) => {
+            refuse("cwd", format!("{cwd:?} is not an absolute path"))
+        }
+        _ => Ok(()),
     }
 }
 

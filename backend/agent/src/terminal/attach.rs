@@ -146,6 +146,8 @@ impl Seat {
                 wake: Rc::clone(&wake),
             };
             state.viewers.insert(id, viewer);
+            // It keeps up with what there is, so the program may go on.
+            terminal.resumed.notify_one();
             let seat = Self {
                 terminal: Rc::clone(&terminal),
                 id,
@@ -227,6 +229,7 @@ impl Seat {
                 .saturating_sub(tail)
                 .max(state.journal.start());
             viewer.cursor.jump(offset, &state.sizes);
+            terminal.resumed.notify_one();
             let message = ServerMessage::Snapshot {
                 offset,
                 size: state.sizes.current(),

@@ -32,6 +32,7 @@ use self::input::Input;
 use self::pty::Pty;
 use self::screen::Screen;
 use self::viewer::{Cursor, Sizes};
+use crate::agent::shown;
 use crate::ended;
 use crate::journal::Journal;
 use crate::launch::Launch;
@@ -185,7 +186,7 @@ impl Terminal {
         let state = self.state.borrow();
         wire::Terminal {
             terminal: self.name.clone(),
-            argv: state.argv.clone(),
+            argv: shown(&state.argv),
             size: state.sizes.current(),
             title: state.screen.title(),
             offset: state.journal.end(),

@@ -116,7 +116,10 @@ impl Pty {
 
     /// Signals the foreground process group.
     pub fn signal(&self, signal: Signal) {
-        if let Ok(group) = tcgetpgrp(self.file.as_fd()) {
+        // 0 is no group, and would be our own.
+        if let Ok(group) = tcgetpgrp(self.file.as_fd())
+            && group.as_raw() > 1
+        {
             let _ = killpg(group, signal);
         }
     }

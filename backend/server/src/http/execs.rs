@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::terminals::running;
 use crate::agent::{self, ExecResult};
 use crate::id::random_tag;
-use crate::policy::{check_env, resolve_time};
+use crate::policy::{check_cwd, check_env, resolve_time};
 
 /// The most bytes of each stream in an answer.
 const MAX_OUTPUT: usize = 1024 * 1024;
@@ -79,6 +79,7 @@ pub async fn run(
 ) -> Result<Json<ExecOutcome>, Problem> {
     let wish = body.value;
     check_env(&wish.env)?;
+    check_cwd(wish.cwd.as_deref())?;
     let argv = match (wish.argv.is_empty(), wish.shell) {
         (false, None) => wish.argv,
         (true, Some(line)) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line],

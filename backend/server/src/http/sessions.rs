@@ -17,6 +17,7 @@ use super::extract::{Body, InPath, Params};
 use super::model::{Duration as DurationText, Session as Shown, Size};
 use super::problem::Problem;
 use crate::auth::Caller;
+use crate::id::SessionId;
 use crate::policy::{Wish, resolve, resolve_time};
 use crate::session::{Change, Command, Network, NewSession, Profile, Session, State as Life, View};
 
@@ -229,7 +230,7 @@ pub async fn list(
         Some(cursor) => {
             let decoded = BASE64URL_NOPAD.decode(cursor.as_bytes()).ok();
             let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-            let Some(text) = text else {
+            let Some(text) = text.filter(|text| is_place(text)) else {
                 let detail = "cursor: it is not the next_cursor of a page";
                 return Err(Problem::invalid(detail).with_field("cursor"));
             };
@@ -254,6 +255,13 @@ pub async fn list(
         data: views.iter().map(Shown::from).collect(),
         next_cursor,
     }))
+}
+
+/// Whether a cursor was made here: a time and an id.
+fn is_place(text: &str) -> bool {
+    text.split_once(' ').is_some_and(|(at, id)| {
+        at.len() == 30 && at.parse::<i128>().is_ok() && id.parse::<SessionId>().is_ok()
+    })
 }
 
 /// Returns a session.

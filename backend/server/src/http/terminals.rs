@@ -17,7 +17,7 @@ use super::model::Terminal;
 use super::problem::Problem;
 use crate::agent::{self, AgentError};
 use crate::id::random_tag;
-use crate::policy::check_env;
+use crate::policy::{check_cwd, check_env};
 use crate::session::{Session, State as Life};
 
 /// The longest that closing a terminal takes: its grace, and some.
@@ -92,6 +92,7 @@ pub async fn open(
 ) -> Result<(StatusCode, Json<Terminal>), Problem> {
     let wish = body.value;
     check_env(&wish.env)?;
+    check_cwd(wish.cwd.as_deref())?;
     let size = Size {
         cols: wish.cols.unwrap_or(Size::DEFAULT.cols),
         rows: wish.rows.unwrap_or(Size::DEFAULT.rows),

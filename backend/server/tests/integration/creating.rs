@@ -70,7 +70,7 @@ async fn fails(server: &TestServer, wish: Value, reason: &str, words: &[&str]) {
     let engine = server.engine();
     assert_eq!(engine.find_container_of(&id(&session)).await, None);
     let run = server.path().join("run").join(id(&session));
-    assert!(!run.exists(), "{run:?}");
+    assert!(!run.exists(), "{} is left", run.display());
     let networks = engine.networks(&server.instance()).await;
     let of_session = |network: &&bollard::models::Network| {
         let labels = network.labels.iter().flatten();

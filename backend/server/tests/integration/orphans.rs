@@ -57,7 +57,7 @@ async fn orphans_are_removed_and_others_are_not(backend: Backend) {
     engine.remove(&foreign).await;
     assert_eq!(containers.len(), 1, "{orphan} is left");
     assert_eq!(foreigners.len(), 1);
-    assert!(!run.exists(), "{run:?}");
+    assert!(!run.exists(), "{} is left", run.display());
     assert_eq!(server.client.sessions().await, [kept.clone()]);
     assert_eq!(server.client.output(&kept, "echo fine").await, "fine");
     server.finish().await;

@@ -72,7 +72,7 @@ async fn a_running_command_survives(path: &Path, backend: Backend) {
     let before = server.client.look(&session).await;
     let (terminal, mut viewer) = counting(&server, &session).await;
     server.kill().await;
-    viewer.to_end().await;
+    viewer.drain().await;
     let server = start(path, backend).await;
     let after = server.client.look(&session).await;
     assert_eq!(after["state"], "running", "{after}");
@@ -91,7 +91,7 @@ async fn twenty_survive(path: &Path, backend: Backend) {
     let counting = sessions.iter().map(|session| counting(&server, session));
     let mut counting = join_all(counting).await;
     server.kill().await;
-    join_all(counting.iter_mut().map(|(_, viewer)| viewer.to_end())).await;
+    join_all(counting.iter_mut().map(|(_, viewer)| viewer.drain())).await;
     let server = start(path, backend).await;
     let went_on = sessions.iter().zip(counting);
     let went_on = went_on.map(|(session, (terminal, viewer))| {
@@ -183,7 +183,7 @@ async fn what_happens_to_a_sandbox_is_seen(server: &TestServer) {
     engine.kill(&engine.container_of(&ended).await).await;
     let view = client.wait_for(&ended, "stopped", LONG).await;
     assert_eq!(view["state_reason"], "exited", "{view}");
-    viewer.to_end().await;
+    viewer.drain().await;
     let (code, _) = viewer.closed.unwrap();
     // The close may come before the engine has said what happened.
     assert!(matches!(code, 4001 | 4100), "{code}");

@@ -20,7 +20,7 @@ async fn a_graceful_end(path: &Path, backend: Backend) {
     let mut plain = Plain::attach(&server.client, &session, "main", "").await;
     viewer.line("KEPT=$((6*7)); echo set-$KEPT").await;
     viewer.until("set-42").await;
-    let ended = tokio::join!(server.terminate(), viewer.to_end(), plain.to_end());
+    let ended = tokio::join!(server.terminate(), viewer.drain(), plain.drain());
     assert_eq!(ended, ((), (), ()));
     assert_eq!(viewer.closed.as_ref().unwrap().0, close::GOING_AWAY);
     assert_eq!(plain.closed, Some(close::GOING_AWAY));

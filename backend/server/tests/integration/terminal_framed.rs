@@ -59,13 +59,13 @@ async fn the_first_viewer_starts_the_terminal_at_its_size(server: &TestServer) {
         (&json!(1), &json!("running"))
     );
     viewer.line("exit 7").await;
-    viewer.to_end().await;
-    assert_eq!(viewer.exit, exited(7));
+    viewer.drain().await;
+    assert_eq!(viewer.exit, Some(exited(7)));
     assert_eq!(viewer.closed.as_ref().unwrap().0, close::EXITED);
     // What has ended can be looked at, and started again.
     let mut again = Viewer::attach(client, &session, "main", "").await;
-    again.to_end().await;
-    assert_eq!(again.exit, exited(7));
+    again.drain().await;
+    assert_eq!(again.exit, Some(exited(7)));
     let mut fresh = Viewer::attach(client, &session, "main", "restart=true").await;
     assert_eq!(fresh.hello.start, Start::Fresh);
     assert_ne!(fresh.hello.run, viewer.hello.run);
@@ -112,7 +112,7 @@ async fn terminals_are_opened_listed_resized_and_closed(server: &TestServer) {
         "cols"
     );
     client.delete(&path).await.expect(204);
-    viewer.to_end().await;
+    viewer.drain().await;
     assert_eq!(
         viewer.exit.as_ref().map(|exit| exit.reason),
         Some(shellport_wire::exit::Reason::Stopped)
@@ -154,7 +154,7 @@ async fn a_reader_only_looks(server: &TestServer) {
     reader.until("for-42-both").await;
     assert!(writer.text().contains("20 70"));
     reader.send_input(b"echo typed\n").await;
-    reader.to_end().await;
+    reader.drain().await;
     let (code, reason) = reader.closed.take().unwrap();
     assert_eq!(code, close::PROTOCOL_ERROR);
     assert!(reason.contains("reader"), "{reason}");
@@ -164,7 +164,7 @@ async fn a_reader_only_looks(server: &TestServer) {
             signal: "SIGINT".to_owned(),
         })
         .await;
-    reader.to_end().await;
+    reader.drain().await;
     assert_eq!(reader.closed.take().unwrap().0, close::PROTOCOL_ERROR);
     writer.ping().await;
     assert!(!writer.text().contains("typed"), "{}", writer.text());
@@ -188,12 +188,12 @@ async fn a_second_viewer_gets_a_snapshot_and_then_the_same(server: &TestServer) 
     }
     first.until("30000").await;
     first.line("go").await;
-    tokio::join!(first.to_end(), second.to_end());
+    tokio::join!(first.drain(), second.drain());
     assert_eq!(second.snapshots, 1);
     let from = usize::try_from(second.start - first.start).unwrap();
     assert_eq!(first.output[from..], second.output);
     assert!(second.output.ends_with(b"20000\r\n"));
-    assert_eq!((&first.exit, &second.exit), (&exited(0), &exited(0)));
+    assert_eq!((&first.exit, &second.exit), (&Some(exited(0)), &Some(exited(0))));
 }
 on_backends!(a_second_viewer_gets_a_snapshot_and_then_the_same: docker, podman, process);
 
@@ -215,7 +215,7 @@ async fn a_signal_reaches_the_foreground(server: &TestServer) {
             signal: "SIGNONSENSE".to_owned(),
         })
         .await;
-    viewer.to_end().await;
+    viewer.drain().await;
     assert_eq!(viewer.closed.take().unwrap().0, close::PROTOCOL_ERROR);
 }
 on_backends!(a_signal_reaches_the_foreground: docker, process);
@@ -249,7 +249,7 @@ async fn broken_frames_are_refused(server: &TestServer) {
     for (what, bytes) in broken {
         let mut viewer = Viewer::attach(client, &session, "main", "").await;
         viewer.send_raw(bytes).await;
-        viewer.to_end().await;
+        viewer.drain().await;
         let (code, reason) = viewer.closed.take().unwrap();
         assert_eq!(code, close::PROTOCOL_ERROR, "{what}: {reason}");
         assert!(!reason.is_empty(), "{what}");
@@ -272,7 +272,7 @@ async fn input_has_a_window(server: &TestServer) {
         let lines = format!("{:063}\n", 0).repeat(256);
         viewer.send_input(lines.as_bytes()).await;
     }
-    viewer.to_end().await;
+    viewer.drain().await;
     assert_eq!(viewer.closed.take().unwrap().0, close::PROTOCOL_ERROR);
 }
 on_backends!(input_has_a_window: process);
@@ -293,8 +293,8 @@ async fn a_stalled_viewer_does_not_hold_another(server: &TestServer) {
     stalled.until("600000").await;
     assert!(stalled.snapshots >= 1);
     working.line("go").await;
-    tokio::join!(working.to_end(), stalled.to_end());
-    assert_eq!(stalled.exit, exited(0));
+    tokio::join!(working.drain(), stalled.drain());
+    assert_eq!(stalled.exit, Some(exited(0)));
 }
 on_backends!(a_stalled_viewer_does_not_hold_another: docker, process);
 
@@ -312,7 +312,7 @@ async fn a_program_waits_for_its_only_viewer(server: &TestServer) {
     assert_eq!(shown["state"], "running", "{shown}");
     let offset = shown["offset"].as_u64().unwrap();
     assert!(offset <= 2 * WINDOW, "{shown}");
-    viewer.to_end().await;
+    viewer.drain().await;
     assert_eq!(viewer.snapshots, 0);
     assert!(viewer.output.ends_with(b"599999\r\n600000\r\n"));
 }

@@ -62,7 +62,7 @@ async fn output_goes_on_where_it_was_cut(server: &TestServer) {
         seen.len(),
         expected.len()
     );
-    assert_eq!(exit, exited(3));
+    assert_eq!(exit, Some(exited(3)));
 }
 on_backends!(output_goes_on_where_it_was_cut: docker, podman, exec, process);
 
@@ -134,12 +134,12 @@ async fn runs(client: &Client, session: &str, framed: bool, times: usize, expect
         let (output, exit) = if framed {
             let mut viewer = Viewer::attach(client, session, &terminal, BEGIN).await;
             viewer.line("go").await;
-            viewer.to_end().await;
+            viewer.drain().await;
             (viewer.output, viewer.exit)
         } else {
             let mut viewer = Plain::attach(client, session, &terminal, BEGIN).await;
             viewer.stdin("go\n").await;
-            viewer.to_end().await;
+            viewer.drain().await;
             let (exit, offset) = viewer.exit.take().expect("an exit");
             assert_eq!(offset, viewer.hello.offset + viewer.output.len() as u64);
             (viewer.output, Some(exit))
@@ -150,7 +150,7 @@ async fn runs(client: &Client, session: &str, framed: bool, times: usize, expect
             output.len(),
             expected.len()
         );
-        assert_eq!(exit, exited(3), "run {run}");
+        assert_eq!(exit, Some(exited(3)), "run {run}");
         let path = Client::path(session, &format!("/terminals/{terminal}"));
         client.delete(&path).await.expect(204);
     }

@@ -125,7 +125,7 @@ fn host_config(parts: &Parts<'_>) -> HostConfig {
         security_opt: Some(strings(&["no-new-privileges"])),
         privileged: Some(false),
         readonly_rootfs: Some(strict),
-        tmpfs: strict.then(tmpfs),
+        tmpfs: strict.then(|| tmpfs(parts.kind)),
         memory,
         // As much with swap as without: no swap.
         memory_swap: memory,
@@ -145,10 +145,14 @@ fn host_config(parts: &Parts<'_>) -> HostConfig {
     }
 }
 
-/// Places to write on a read-only root. They count against the memory limit. Any user may write to
-/// them: engines do not agree on how to name one.
-fn tmpfs() -> HashMap<String, String> {
-    let options = "rw,exec,nosuid,nodev,mode=1777,size=256m".to_owned();
+/// Places to write on a read-only root. They count against the memory limit. Docker gives them the
+/// mode of the directory below, so they get an owner; Podman knows no owner, so they get a mode.
+fn tmpfs(kind: EngineKind) -> HashMap<String, String> {
+    let who = match kind {
+        EngineKind::Docker => "uid=1000,gid=1000",
+        EngineKind::Podman => "notmpcopyup",
+    };
+    let options = format!("rw,exec,nosuid,nodev,mode=1777,size=256m,{who}");
     ["/tmp", "/run", STRICT_HOME]
         .map(|path| (path.to_owned(), options.clone()))
         .into()

@@ -13,6 +13,9 @@ use crate::id::SessionId;
 use crate::runtime::{Runtime, RuntimeError, SandboxState};
 use crate::session::state::{Event, State};
 
+/// How long after the end of a sandbox it may turn out to be gone altogether.
+const REMOVAL: Duration = Duration::from_millis(300);
+
 /// How long an engine may take to notice that a sandbox has ended.
 const SETTLE: Duration = Duration::from_secs(10);
 
@@ -65,7 +68,13 @@ impl Driver {
     pub(super) async fn settle(&mut self) {
         self.lifeline = None;
         let record = self.record();
-        let (event, reason, message) = match Self::wait_for_end(&self.runtime, &record.id).await {
+        let mut state = Self::wait_for_end(&self.runtime, &record.id).await;
+        if let Ok(SandboxState::Exited { .. }) = state {
+            // Whoever removes a container kills it first.
+            sleep(REMOVAL).await;
+            state = self.runtime.inspect(&record.id).await;
+        }
+        let (event, reason, message) = match state {
             Ok(SandboxState::Running) => {
                 // Only the connection has ended, as when the engine was restarted.
                 if let Ok(link) = Self::greet(&self.runtime, &record).await {

@@ -72,7 +72,8 @@ impl Backend {
 pub fn skip(why: &str) {
     static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     if SAID.lock().unwrap().insert(why.to_owned()) {
-        writeln!(std::io::stderr(), "skip: {why}").unwrap();
+        let line = format!("skip: {why}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
 }
 

@@ -94,11 +94,6 @@ impl Engine {
         ok("removing", removed);
     }
 
-    /// Whether it has an image.
-    pub async fn has_image(&self, image: &str) -> bool {
-        self.docker.inspect_image(image).await.is_ok()
-    }
-
     /// Removes an image, if it is there.
     pub async fn forget_image(&self, image: &str) {
         let options = RemoveImageOptionsBuilder::default().force(true).build();

@@ -103,7 +103,7 @@ impl Plain {
     }
 
     /// Takes everything until the connection ends.
-    pub async fn to_end(&mut self) {
+    pub async fn drain(&mut self) {
         while self.step().await {}
     }
 

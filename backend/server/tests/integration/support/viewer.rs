@@ -275,7 +275,7 @@ impl Viewer {
     }
 
     /// Takes everything until the connection ends.
-    pub async fn to_end(&mut self) {
+    pub async fn drain(&mut self) {
         while self.step().await {}
     }
 
@@ -307,7 +307,7 @@ impl Viewer {
 }
 
 /// An exit with this code.
-pub fn exited(code: i32) -> Option<Exit> {
+pub fn exited(code: i32) -> Exit {
     let exit = json!({"code": code, "signal": null, "reason": "exited"});
-    Some(serde_json::from_value(exit).unwrap())
+    serde_json::from_value(exit).unwrap()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long anything may take that is not the thing under test.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_mins(1);
 
 /// Between two looks at a condition.
 const POLL: Duration = Duration::from_millis(20);
@@ -27,7 +27,7 @@ pub async fn until<T>(what: &str, limit: Duration, mut probe: impl AsyncFnMut() 
 pub async fn within<T>(what: &str, limit: Duration, work: impl Future<Output = T>) -> T {
     match timeout(limit, work).await {
         Ok(done) => done,
-        Err(_) => panic!("not within {limit:?}: {what}"),
+        Err(tokio::time::error::Elapsed { .. }) => panic!("not within {limit:?}: {what}"),
     }
 }
 
