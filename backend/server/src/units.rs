@@ -44,17 +44,20 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     number.checked_mul(1 << shift).ok_or_else(error)
 }
 
+/// The longest duration: ten years, so that it can be added to any time.
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+
 /// Reads `90s`, `30m` or `8h`.
 ///
 /// # Errors
-/// Anything else, and zero.
+/// Anything else, zero, and more than ten years.
 pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     humantime::parse_duration(text)
         .ok()
-        .filter(|duration| !duration.is_zero())
+        .filter(|duration| !duration.is_zero() && *duration <= LONGEST)
         .ok_or_else(|| UnitError {
             value: text.to_owned(),
-            expected: "a duration, such as 90s, 30m or 8h",
+            expected: "a duration of at most ten years, such as 90s, 30m or 8h",
         })
 }
 
@@ -95,7 +98,7 @@ mod tests {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)));
         }
         assert_eq!(format_duration(Duration::from_mins(90)), "1h30m");
-        for text in ["", "0s", "5", "soon"] {
+        for text in ["", "0s", "5", "soon", "11y", "9999999999999y"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }

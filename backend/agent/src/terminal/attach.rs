@@ -294,8 +294,7 @@ struct Listener {
     role: Role,
     wake: Rc<Notify>,
     pings: Rc<RefCell<VecDeque<u64>>>,
-    /// Input that the terminal has no room for yet, at most a window of it.
-    arrived: RefCell<Vec<u8>>,
+    arrived: RefCell<Arrived>,
     arrival: Notify,
 }
 
@@ -330,13 +329,15 @@ impl Listener {
         self.writes("input")?;
         let mut arrived = self.arrived.borrow_mut();
         let sequence = self.terminal.state.borrow().input.sequence(&self.client);
-        let expected = sequence + arrived.len() as u64;
+        arrived.skip_to(sequence);
+        let expected = arrived.end();
         let Some(known) = expected.checked_sub(position) else {
             return Err(format!("input at {position}; expected at most {expected}"));
         };
         let known = usize::try_from(known).unwrap_or(usize::MAX);
-        arrived.extend_from_slice(bytes.get(known..).unwrap_or_default());
-        if arrived.len() as u64 > INPUT_WINDOW {
+        let fresh = bytes.get(known..).unwrap_or_default();
+        arrived.bytes.extend_from_slice(fresh);
+        if arrived.bytes.len() as u64 > INPUT_WINDOW {
             return Err(format!(
                 "more than {INPUT_WINDOW} bytes of input beyond the acknowledged sequence"
             ));
@@ -352,17 +353,18 @@ impl Listener {
             let waits = {
                 let mut arrived = self.arrived.borrow_mut();
                 let mut state = self.terminal.state.borrow_mut();
+                arrived.skip_to(state.input.sequence(&self.client));
                 if state.exit.is_some() {
                     // Nobody is left to read it; the exit is on its way.
-                    arrived.clear();
+                    arrived.bytes.clear();
                 }
-                let taken = state.input.take(&self.client, &arrived);
-                arrived.drain(..taken);
+                let taken = state.input.take(&self.client, &arrived.bytes);
+                arrived.skip(taken);
                 if taken > 0 {
                     self.terminal.typed.notify_one();
                     self.wake.notify_one();
                 }
-                !arrived.is_empty()
+                !arrived.bytes.is_empty()
             };
             if waits {
                 room.await;
@@ -419,5 +421,51 @@ impl Listener {
             Role::Writer => Ok(()),
             Role::Reader => Err(format!("a reader sends no {what}")),
         }
+    }
+}
+
+/// Input that the terminal has no room for yet, at most a window of it.
+#[derive(Default)]
+struct Arrived {
+    /// The sequence of the first byte.
+    position: u64,
+    bytes: Vec<u8>,
+}
+
+impl Arrived {
+    fn end(&self) -> u64 {
+        self.position + self.bytes.len() as u64
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.bytes.drain(..count);
+        self.position += count as u64;
+    }
+
+    /// Passes over what the same client has sent on another connection, the one before a reconnect
+    /// whose end has not been noticed yet.
+    fn skip_to(&mut self, sequence: u64) {
+        let known = sequence.saturating_sub(self.position);
+        self.skip(usize::try_from(known).map_or(self.bytes.len(), |it| it.min(self.bytes.len())));
+        self.position = self.position.max(sequence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arrived;
+
+    #[test]
+    fn what_came_on_another_connection_is_passed_over() {
+        let mut arrived = Arrived {
+            position: 10,
+            bytes: b"abcdef".to_vec(),
+        };
+        arrived.skip_to(8);
+        assert_eq!((arrived.position, &arrived.bytes[..]), (10, &b"abcdef"[..]));
+        arrived.skip_to(12);
+        assert_eq!((arrived.position, &arrived.bytes[..]), (12, &b"cdef"[..]));
+        arrived.skip_to(100);
+        assert_eq!((arrived.end(), arrived.bytes.len()), (100, 0));
     }
 }

@@ -1,5 +1,7 @@
 //! What handlers take from a request, strictly: what is not understood is refused by name.
 
+use std::collections::HashMap;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
@@ -67,6 +69,28 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// The names in the path.
+pub struct Names {
+    /// What stands for `{id}`.
+    pub id: String,
+    /// What stands for `{terminal}`.
+    pub terminal: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Names {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
+        let Path(mut path) = path.map_err(|error| Problem::invalid(error.body_text()))?;
+        let mut name = |name| path.remove(name).unwrap_or_default();
+        Ok(Self {
+            id: name("id"),
+            terminal: name("terminal"),
+        })
+    }
+}
+
 /// The session in the path.
 pub struct InPath(pub Session);
 
@@ -74,13 +98,9 @@ impl FromRequestParts<App> for InPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Path(path) =
-            Path::<std::collections::HashMap<String, String>>::from_request_parts(parts, app)
-                .await
-                .map_err(|error| Problem::invalid(error.body_text()))?;
-        let text = path.get("id").map(String::as_str).unwrap_or_default();
-        let id: SessionId = text.parse().map_err(|_| Problem::no_session(text))?;
+        let Names { id: text, .. } = Names::from_request_parts(parts, app).await?;
+        let id: SessionId = text.parse().map_err(|_| Problem::no_session(&text))?;
         let session = app.registry.find(&id);
-        session.map(Self).ok_or_else(|| Problem::no_session(text))
+        session.map(Self).ok_or_else(|| Problem::no_session(&text))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shellport_wire::agent::{Open, Program, Request, Response};
@@ -12,7 +12,7 @@ use shellport_wire::viewer::Size;
 use utoipa::ToSchema;
 
 use super::App;
-use super::extract::{Body, InPath};
+use super::extract::{Body, InPath, Names};
 use super::model::Terminal;
 use super::problem::Problem;
 use crate::agent::{self, AgentError};
@@ -123,7 +123,7 @@ pub async fn open(
 pub async fn get(
     State(app): State<App>,
     InPath(session): InPath,
-    Path((_, name)): Path<(String, String)>,
+    Names { terminal: name, .. }: Names,
 ) -> Result<Json<Terminal>, Problem> {
     match ask(&app, &session, &Request::Terminals, None).await? {
         Response::Terminals { terminals } => terminals
@@ -161,7 +161,7 @@ pub struct ResizeTerminal {
 pub async fn resize(
     State(app): State<App>,
     InPath(session): InPath,
-    Path((_, terminal)): Path<(String, String)>,
+    Names { terminal, .. }: Names,
     body: Body<ResizeTerminal>,
 ) -> Result<Json<Terminal>, Problem> {
     let ResizeTerminal { cols, rows } = body.value;
@@ -182,7 +182,7 @@ pub async fn resize(
 pub async fn close(
     State(app): State<App>,
     InPath(session): InPath,
-    Path((_, terminal)): Path<(String, String)>,
+    Names { terminal, .. }: Names,
 ) -> Result<StatusCode, Problem> {
     let request = Request::Close { terminal };
     match ask(&app, &session, &request, Some(CLOSE)).await? {

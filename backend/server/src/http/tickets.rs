@@ -1,6 +1,6 @@
 //! `/api/v1/sessions/{id}/terminals/{terminal}/tickets`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use shellport_wire::viewer::Role;
 use utoipa::ToSchema;
 
 use super::App;
-use super::extract::{Body, InPath};
+use super::extract::{Body, InPath, Names};
 use super::problem::Problem;
 use super::terminals::running;
 use crate::auth::{Caller, Grant, TICKET_LIFETIME};
@@ -65,7 +65,7 @@ pub async fn create(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     InPath(session): InPath,
-    Path((_, terminal)): Path<(String, String)>,
+    Names { terminal, .. }: Names,
     body: Body<CreateTicket>,
 ) -> Result<(StatusCode, Json<Ticket>), Problem> {
     let ticket = app.tickets.issue(Grant {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::support::backend::Backend;
-use crate::support::child::{ChildServer, log, run};
+use crate::support::child::{ChildServer, log, on_children};
 use crate::support::http::Client;
 use crate::support::plain::Plain;
 use crate::support::viewer::Viewer;
@@ -56,18 +56,4 @@ async fn nothing_secret_is_logged(path: &Path, backend: Backend) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn docker() {
-    run(Backend::Docker, async |path| {
-        nothing_secret_is_logged(path, Backend::Docker).await
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn process() {
-    run(Backend::Process, async |path| {
-        nothing_secret_is_logged(path, Backend::Process).await
-    })
-    .await;
-}
+on_children!(nothing_secret_is_logged: docker, podman, process);

@@ -58,7 +58,7 @@ async fn orphans_are_removed_and_others_are_not(backend: Backend) {
     assert_eq!(containers.len(), 1, "{orphan} is left");
     assert_eq!(foreigners.len(), 1);
     assert!(!run.exists(), "{} is left", run.display());
-    assert_eq!(server.client.sessions().await, [kept.clone()]);
+    assert_eq!(server.client.sessions().await, std::slice::from_ref(&kept));
     assert_eq!(server.client.output(&kept, "echo fine").await, "fine");
     server.finish().await;
 }

@@ -10,7 +10,7 @@ use crate::support::backend::{Backend, on_backends};
 use crate::support::http::Client;
 use crate::support::server::TestServer;
 
-/// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID and NET_BIND_SERVICE.
+/// What `/proc` shows of the capabilities that a package manager needs.
 const EIGHT: &str = "00000000000004fb";
 
 async fn the_engine_shows_the_profile_and_nothing_else(server: &TestServer) {

@@ -6,27 +6,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::api::id;
-use crate::support::backend::Backend;
-use crate::support::child::{ChildServer, run};
+use crate::support::api::{BEGIN, id};
+use crate::support::backend::{Backend, on_backends};
+use crate::support::child::{ChildServer, on_children};
 use crate::support::server::TestServer;
 use crate::support::viewer::Viewer;
 use crate::support::wait::{LONG, until};
-
-/// Makes a test of a case for each backend.
-macro_rules! on_children {
-    ($case:ident: $($backend:ident),+) => {
-        mod $case {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $backend() {
-                    let backend = super::Backend::named(stringify!($backend));
-                    super::run(backend, async |path| super::$case(path, backend).await).await;
-                }
-            )+
-        }
-    };
-}
 
 async fn start(path: &Path, backend: Backend) -> ChildServer {
     ChildServer::start(path, backend, &[]).await.unwrap()
@@ -49,8 +34,7 @@ fn assert_counts(output: &[u8]) -> usize {
 /// A viewer of a terminal in which [`COUNT`] runs, once some of it has come.
 async fn counting(server: &ChildServer, session: &str) -> (String, Viewer) {
     let terminal = server.client.terminal(session, COUNT).await;
-    let begin = crate::support::api::BEGIN;
-    let mut viewer = Viewer::attach(&server.client, session, &terminal, begin).await;
+    let mut viewer = Viewer::attach(&server.client, session, &terminal, BEGIN).await;
     viewer.line("go").await;
     viewer.until("n20\r\n").await;
     (terminal, viewer)
@@ -191,4 +175,4 @@ async fn what_happens_to_a_sandbox_is_seen(server: &TestServer) {
     let view = client.wait_for(&removed, "lost", LONG).await;
     assert_eq!(view["state_reason"], "sandbox_missing", "{view}");
 }
-crate::support::backend::on_backends!(what_happens_to_a_sandbox_is_seen: docker, podman, exec);
+on_backends!(what_happens_to_a_sandbox_is_seen: docker, podman, exec);

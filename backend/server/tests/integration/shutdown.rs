@@ -7,7 +7,7 @@ use shellport::server::StartError;
 use shellport_wire::close;
 
 use crate::support::backend::{Backend, on_backends};
-use crate::support::child::{ChildServer, command, log, run};
+use crate::support::child::{ChildServer, command, log, on_children};
 use crate::support::plain::Plain;
 use crate::support::server::{TestServer, directory};
 use crate::support::viewer::Viewer;
@@ -58,20 +58,6 @@ async fn an_end_that_stops_sandboxes(path: &Path, backend: Backend) {
     let line = format!("cat /tmp/shellport-test-{session}; rm /tmp/shellport-test-{session}");
     assert_eq!(server.client.output(&session, &line).await, "kept");
     server.terminate().await;
-}
-
-macro_rules! on_children {
-    ($case:ident: $($backend:ident),+) => {
-        mod $case {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $backend() {
-                    let backend = super::Backend::named(stringify!($backend));
-                    super::run(backend, async |path| super::$case(path, backend).await).await;
-                }
-            )+
-        }
-    };
 }
 
 on_children!(a_graceful_end: docker, podman, exec, process);

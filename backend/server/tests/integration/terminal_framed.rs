@@ -193,7 +193,10 @@ async fn a_second_viewer_gets_a_snapshot_and_then_the_same(server: &TestServer) 
     let from = usize::try_from(second.start - first.start).unwrap();
     assert_eq!(first.output[from..], second.output);
     assert!(second.output.ends_with(b"20000\r\n"));
-    assert_eq!((&first.exit, &second.exit), (&Some(exited(0)), &Some(exited(0))));
+    assert_eq!(
+        (&first.exit, &second.exit),
+        (&Some(exited(0)), &Some(exited(0)))
+    );
 }
 on_backends!(a_second_viewer_gets_a_snapshot_and_then_the_same: docker, podman, process);
 
@@ -234,7 +237,7 @@ async fn broken_frames_are_refused(server: &TestServer) {
             Frame::bytes(Kind::Output, 0, b"x").encode(),
         ),
         ("a position that does not continue", input(5, b"x")),
-        ("too much", input(0, &[b'x'; 65_537])),
+        ("too much", input(0, "x".repeat(65_537).as_bytes())),
         ("no JSON", b"{nonsense".to_vec()),
         ("an unknown message", br#"{"type":"nonsense"}"#.to_vec()),
         (

@@ -10,9 +10,9 @@ mod framed;
 mod plain;
 mod serve;
 
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
@@ -21,7 +21,7 @@ use shellport_wire::viewer::{Role, SUBPROTOCOL, Size, TICKET_PREFIX};
 use utoipa::IntoParams;
 
 use super::App;
-use super::extract::{InPath, Params};
+use super::extract::{InPath, Names, Params};
 use super::guard::bearer;
 use super::problem::Problem;
 use super::terminals::{checked, running};
@@ -69,7 +69,7 @@ pub struct AttachParams {
 )]
 pub async fn attach(
     State(app): State<App>,
-    Path((id, terminal)): Path<(String, String)>,
+    Names { id, terminal }: Names,
     Params(params): Params<AttachParams>,
     headers: HeaderMap,
     found: Result<InPath, Problem>,

@@ -127,3 +127,21 @@ pub async fn run(backend: Backend, case: impl AsyncFnOnce(&Path)) {
         }
     }
 }
+
+/// Makes a test of a case for each of the backends named, as [`super::backend::on_backends`] does.
+macro_rules! on_children {
+    ($case:ident: $($backend:ident),+) => {
+        mod $case {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $backend() {
+                    let backend = $crate::support::backend::Backend::named(stringify!($backend));
+                    let case = async |path: &std::path::Path| super::$case(path, backend).await;
+                    $crate::support::child::run(backend, case).await;
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use on_children;
