@@ -12,6 +12,7 @@ use shellport_wire::agent::{
     Attach, MAIN_TERMINAL, MAX_NAME, MainProcess, Open, Program, Refusal, RefusalCode, Status,
     Terminal as Description,
 };
+use shellport_wire::viewer::Role;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -81,7 +82,8 @@ impl Agent {
         let existing = self.terminals.borrow().get(&attach.terminal).cloned();
         match existing {
             Some(terminal) => {
-                let restarts = attach.restart && terminal.has_ended();
+                let writes = attach.role == Role::Writer;
+                let restarts = writes && attach.restart && terminal.has_ended();
                 if restarts {
                     terminal.restart(attach.size, &self.reaper)?;
                 }

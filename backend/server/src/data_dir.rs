@@ -35,11 +35,13 @@ impl DataDir {
     pub fn take(path: &Path) -> Result<Self, DataDirError> {
         let io = |error| DataDirError::Io(path.to_owned(), error);
         let run = path.join("run");
-        fs::create_dir_all(&run).map_err(io)?;
-        // Below are the token, and sockets that must not be reached past the server.
-        for private in [path, &run] {
-            fs::set_permissions(private, Permissions::from_mode(0o700)).map_err(io)?;
+        if !path.exists() {
+            fs::create_dir_all(path).map_err(io)?;
+            fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(io)?;
         }
+        fs::create_dir_all(&run).map_err(io)?;
+        // The sockets in there must not be reached past the server.
+        fs::set_permissions(&run, Permissions::from_mode(0o700)).map_err(io)?;
         let path = fs::canonicalize(path).map_err(io)?;
         let lock = File::create(path.join("lock")).map_err(io)?;
         match lock.try_lock() {

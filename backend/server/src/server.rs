@@ -116,6 +116,7 @@ impl Server {
             limits: Arc::new(config.limits),
             metrics: Metrics::new(),
             draining: CancellationToken::new(),
+            places: Arc::new(Semaphore::new(config.max_connections)),
             connections: TaskTracker::new(),
         };
         Ok(Self {

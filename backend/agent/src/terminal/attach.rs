@@ -356,7 +356,8 @@ impl Listener {
                 arrived.skip_to(state.input.sequence(&self.client));
                 if state.exit.is_some() {
                     // Nobody is left to read it; the exit is on its way.
-                    arrived.bytes.clear();
+                    let all = arrived.bytes.len();
+                    arrived.skip(all);
                 }
                 let taken = state.input.take(&self.client, &arrived.bytes);
                 arrived.skip(taken);

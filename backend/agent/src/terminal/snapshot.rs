@@ -194,6 +194,11 @@ fn draw(cell: &Cell, pen: &mut Pen, out: &mut Vec<u8>) {
     }
 }
 
+/// Text without what a terminal would act upon.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// The attributes that the reader has set at this point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pen {
@@ -252,7 +257,7 @@ impl Pen {
             match &wanted.link {
                 Some(link) => put(
                     out,
-                    &format!("\x1b]8;id={};{}\x1b\\", link.id(), link.uri()),
+                    &format!("\x1b]8;id={};{}\x1b\\", plain(link.id()), plain(link.uri())),
                 ),
                 None => put(out, "\x1b]8;;\x1b\\"),
             }

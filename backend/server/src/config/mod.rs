@@ -90,7 +90,7 @@ pub struct Config {
     )]
     pub log_format: LogFormat,
 
-    /// The most connections at once.
+    /// The most connections at once, and as many WebSockets.
     #[arg(
         long,
         env = "SHELLPORT_MAX_CONNECTIONS",

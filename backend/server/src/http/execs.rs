@@ -8,6 +8,7 @@ use axum::extract::State;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use shellport_wire::agent::{Exec, Program};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::App;
@@ -15,12 +16,15 @@ use super::extract::{Body, InPath};
 use super::model::{Duration as DurationText, Exit};
 use super::problem::Problem;
 use super::terminals::running;
-use crate::agent::{self, ExecResult};
+use crate::agent::{self, AgentError, ExecResult};
 use crate::id::random_tag;
 use crate::policy::{check_cwd, check_env, resolve_time};
 
 /// The most bytes of each stream in an answer.
 const MAX_OUTPUT: usize = 1024 * 1024;
+
+/// How much longer than its time a command may take to be ended.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A command to run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -106,7 +110,13 @@ pub async fn run(
     let _in_use = session.activity().begin();
     app.metrics.execs.inc();
     let stdin = wish.stdin.unwrap_or_default().into();
-    let result = agent::exec(stream, exec, stdin, MAX_OUTPUT).await?;
+    // The agent ends the command when its time is over; one that does not is not waited for.
+    let result = timeout(
+        limit + PATIENCE,
+        agent::exec(stream, exec, stdin, MAX_OUTPUT),
+    )
+    .await
+    .map_err(|_| AgentError::Silent)??;
     Ok(Json(outcome(id, result)))
 }
 

@@ -20,6 +20,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -49,6 +50,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Cancelled when the server begins to end.
     pub draining: CancellationToken,
+    /// Places for WebSockets; other connections have their own.
+    pub places: Arc<Semaphore>,
     /// The WebSockets, which a graceful shutdown of HTTP does not wait for.
     pub connections: TaskTracker,
 }

@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
@@ -121,7 +122,8 @@ pub async fn create(
         },
         &app.limits,
     )?;
-    let key = idempotency_key(&headers)?.map(|key| (key, body.text));
+    // A digest: the request may hold secrets, which are not stored.
+    let key = idempotency_key(&headers)?.map(|key| (key, digest(&body.text)));
     let (session, fresh) = app
         .registry
         .create(NewSession {
@@ -423,6 +425,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             "Idempotency-Key: it has 1 to 200 printable characters",
         )),
     }
+}
+
+fn digest(text: &str) -> String {
+    HEXLOWER.encode(&Sha256::digest(text))
 }
 
 fn check_name(name: Option<&str>) -> Result<(), Problem> {

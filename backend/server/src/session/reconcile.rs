@@ -30,10 +30,12 @@ impl Registry {
     /// # Errors
     /// When the engine or the store cannot be read. Nothing has been removed then.
     pub async fn reconcile(self: &Arc<Self>) -> Result<(), ReconcileError> {
-        let records = self.store().load().await?;
+        let (records, unreadable) = self.store().load().await?;
         let sandboxes = self.runtime().list().await?;
         for id in &sandboxes {
-            if !records.iter().any(|record| record.id == *id) {
+            let known = records.iter().any(|record| record.id == *id);
+            // What a newer server has written is not taken for nothing.
+            if !known && !unreadable.iter().any(|it| it == id.as_str()) {
                 tracing::info!(session.id = %id, "a sandbox without a session is removed");
                 if let Err(error) = self.runtime().remove(id).await {
                     tracing::error!(session.id = %id, %error, "it cannot be removed");

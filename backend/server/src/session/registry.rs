@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,9 @@ use crate::store::{Store, StoreError};
 /// The most commands that wait for one session.
 const MAX_COMMANDS: usize = 16;
 
+/// How much longer than its grace a stop may take.
+const STOP: Duration = Duration::from_secs(20);
+
 /// A session to create.
 #[derive(Clone, Debug)]
 pub struct NewSession {
@@ -37,7 +41,7 @@ pub struct NewSession {
     pub ttl: Option<Duration>,
     /// See [`Record`].
     pub idle_timeout: Option<Duration>,
-    /// The caller's idempotency key, and the request it stands for.
+    /// The caller's idempotency key, and a digest of the request it stands for.
     pub key: Option<(String, String)>,
 }
 
@@ -190,8 +194,14 @@ impl Registry {
         if self.lock_read().len() >= self.max_sessions {
             return Err(RegistryError::TooMany(self.max_sessions));
         }
-        self.store.insert(&record, new.key).await?;
-        Ok((self.drive(record, None), true))
+        // In a task of its own: a client that goes now must not leave a record without a driver.
+        let registry = Arc::clone(self);
+        let created = tokio::spawn(async move {
+            registry.store.insert(&record, new.key).await?;
+            Ok(registry.drive(record, None))
+        });
+        let session = created.await.unwrap_or(Err(RegistryError::Closing))?;
+        Ok((session, true))
     }
 
     /// Starts the driver of a session that is stored.
@@ -254,9 +264,14 @@ impl Registry {
                 .iter()
                 .map(|session| session.ask(Command::Stop(None)));
             futures_util::future::join_all(stops).await;
-            for session in &sessions {
-                let settled = |view: &View| !view.record.state.is_live();
-                let _ = session.watch().wait_for(settled).await;
+            let settle = async {
+                for session in &sessions {
+                    let settled = |view: &View| !view.record.state.is_live();
+                    let _ = session.watch().wait_for(settled).await;
+                }
+            };
+            if timeout(self.stop_grace + STOP, settle).await.is_err() {
+                tracing::warn!("some sessions did not stop in time");
             }
         }
         self.closing.cancel();

@@ -33,7 +33,7 @@ pub enum StoreError {
 /// What an idempotency key stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
-    /// The request that came with it first.
+    /// The digest of the request that came with it first.
     pub request: String,
     /// The session that it made.
     pub session: SessionId,
@@ -58,22 +58,27 @@ impl Store {
         })
     }
 
-    /// Every record that can be read. One that cannot is logged and left alone.
+    /// Every record that can be read, and the ids of those that cannot.
     ///
     /// # Errors
     /// Those of `SQLite`.
-    pub async fn load(&self) -> Result<Vec<Record>, StoreError> {
+    pub async fn load(&self) -> Result<(Vec<Record>, Vec<String>), StoreError> {
         self.run(|connection| {
-            let mut statement = connection.prepare("SELECT record FROM sessions")?;
-            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-            let mut records = Vec::new();
+            let mut statement = connection.prepare("SELECT id, record FROM sessions")?;
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let rows = statement.query_map([], row)?;
+            let (mut records, mut unreadable) = (Vec::new(), Vec::new());
             for row in rows {
-                match serde_json::from_str(&row?) {
+                let (id, record): (String, String) = row?;
+                match serde_json::from_str(&record) {
                     Ok(record) => records.push(record),
-                    Err(error) => tracing::error!(%error, "a record cannot be read"),
+                    Err(error) => {
+                        tracing::error!(session.id = id, %error, "a record cannot be read");
+                        unreadable.push(id);
+                    }
                 }
             }
-            Ok(records)
+            Ok((records, unreadable))
         })
         .await
     }
@@ -148,12 +153,15 @@ impl Store {
         key: &str,
     ) -> Result<Option<Remembered>, StoreError> {
         let (owner, key) = (owner.to_owned(), key.to_owned());
+        let yesterday = (Timestamp::now() - 24.hours()).as_second();
         let found = self
             .run(move |connection| {
-                let sql = "SELECT request, session FROM idempotency WHERE owner = ?1 AND key = ?2";
+                let sql = "SELECT request, session FROM idempotency
+                           WHERE owner = ?1 AND key = ?2 AND at >= ?3";
                 let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-                let found: Option<(String, String)> =
-                    connection.query_row(sql, [owner, key], row).optional()?;
+                let found: Option<(String, String)> = connection
+                    .query_row(sql, params![owner, key, yesterday], row)
+                    .optional()?;
                 Ok(found)
             })
             .await?;

@@ -46,7 +46,7 @@ impl Heard {
         Self(Mutex::new(Instant::now()))
     }
 
-    fn now(&self) {
+    pub(super) fn now(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 

@@ -11,6 +11,8 @@ mod plain;
 mod serve;
 
 use axum::extract::State;
+use std::sync::Arc;
+
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -118,9 +120,17 @@ pub async fn attach(
         .max_frame_size(max)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER);
+    let Ok(place) = Arc::clone(&app.places).try_acquire_owned() else {
+        let detail = "there are as many viewers as this server takes; try again later";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        return Err(Problem::new(status, "too_many_viewers", detail));
+    };
     let tracker = app.connections.clone();
     Ok(upgrade.on_upgrade(move |socket| {
-        tracker.track_future(serve::serve(app, session, attach, framed, socket))
+        tracker.track_future(async move {
+            serve::serve(app, session, attach, framed, socket).await;
+            drop(place);
+        })
     }))
 }
 
@@ -150,6 +160,10 @@ fn authorize(
         bearer(app, headers)?;
         return Ok(wish.unwrap_or_default().into());
     };
+    if !headers.contains_key(header::ORIGIN) {
+        let detail = "a ticket is for browsers, which say where they come from; send the token";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "no_origin", detail));
+    }
     let grant = app
         .tickets
         .redeem(ticket)

@@ -4,6 +4,8 @@
 //! acknowledged when it has been written to the socket, and input is sent on within the agent's
 //! window, so that a client that types more waits.
 
+use std::time::Duration;
+
 use axum::extract::ws::{Message, Utf8Bytes};
 use bytes::Bytes;
 use shellport_wire::close;
@@ -11,9 +13,13 @@ use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
 use shellport_wire::plain::PlainInput;
 use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, ServerMessage};
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 
 use super::connection::{End, Ended, Incoming, Sink, Source, pump, send};
 use crate::agent::{LinkReader, LinkWriter, refusal};
+
+/// How often a client that waits for the program is excused.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// As in the other dialect.
 const QUEUE: usize = 16;
@@ -26,7 +32,7 @@ pub(super) async fn run(
     source: Source<'_>,
 ) -> Ended {
     let (queue, queued) = mpsc::channel(QUEUE);
-    let (applied, progress) = watch::channel(0);
+    let (applied, progress) = watch::channel(None);
     tokio::select! {
         ended = downstream(Incoming::new(reader), sink, queue.clone(), applied) => ended,
         end = upstream(source, queue, progress) => Ended::Client(end),
@@ -38,7 +44,7 @@ async fn downstream(
     mut incoming: Incoming,
     sink: &mut Sink,
     queue: mpsc::Sender<Bytes>,
-    applied: watch::Sender<u64>,
+    applied: watch::Sender<Option<u64>>,
 ) -> Ended {
     loop {
         let result = match incoming.next(sink).await {
@@ -55,7 +61,7 @@ async fn translate(
     bytes: Bytes,
     sink: &mut Sink,
     queue: &mpsc::Sender<Bytes>,
-    applied: &watch::Sender<u64>,
+    applied: &watch::Sender<Option<u64>>,
 ) -> Result<(), Ended> {
     let nonsense =
         |what: String| Ended::Agent(format!("the agent does not speak the protocol: {what}"));
@@ -83,12 +89,12 @@ async fn translate(
     match message {
         // It counts for the client; the snapshot itself is only bytes to it.
         ServerMessage::Ack { sequence } => {
-            applied.send_replace(sequence);
+            applied.send_replace(Some(sequence));
             return Ok(());
         }
         ServerMessage::Snapshot { .. } => return Ok(()),
         ServerMessage::Hello(ref hello) => {
-            applied.send_replace(hello.sequence);
+            applied.send_replace(Some(hello.sequence));
         }
         _ => {}
     }
@@ -110,7 +116,7 @@ async fn acknowledge(queue: &mpsc::Sender<Bytes>, offset: u64) {
 async fn upstream(
     mut source: Source<'_>,
     queue: mpsc::Sender<Bytes>,
-    mut applied: watch::Receiver<u64>,
+    mut applied: watch::Receiver<Option<u64>>,
 ) -> End {
     let mut sequence = None;
     loop {
@@ -136,12 +142,24 @@ async fn upstream(
             Ok(_) => continue,
             Err(end) => return end,
         };
-        let sent = sequence.get_or_insert_with(|| *applied.borrow());
+        // `hello` says where this client's input goes on.
+        let first = match applied.wait_for(Option::is_some).await {
+            Ok(first) => first.unwrap_or_default(),
+            Err(_) => return End::Gone,
+        };
+        let sent = sequence.get_or_insert(first);
         for part in input.chunks(MAX_PAYLOAD.min(16 * 1024)) {
             let end = *sent + part.len() as u64;
-            let fits = |applied: &u64| end <= applied + INPUT_WINDOW;
-            if applied.wait_for(fits).await.is_err() {
-                return End::Gone;
+            let fits = |applied: &Option<u64>| applied.is_some_and(|it| end <= it + INPUT_WINDOW);
+            loop {
+                tokio::select! {
+                    fitted = applied.wait_for(fits) => match fitted {
+                        Ok(_) => break,
+                        Err(_) => return End::Gone,
+                    },
+                    // It is the program that does not read, not the client that does not answer.
+                    () = sleep(PATIENCE) => source.heard.now(),
+                }
             }
             let frame = Frame::bytes(Kind::Input, *sent, part).encode();
             if queue.send(frame.into()).await.is_err() {

@@ -12,10 +12,13 @@ use super::connection::{End, Ended, Heard, Sink, Source};
 use super::{framed, plain};
 use crate::agent::Link;
 use crate::http::App;
-use crate::session::Session;
+use crate::session::{Session, View};
 
 /// After how long without a word from the client it is given up.
 const UNRESPONSIVE: Duration = Duration::from_mins(1);
+
+/// How long the news of a session's end may take.
+const NEWS: Duration = Duration::from_secs(1);
 
 /// How long the last message may take.
 const CLOSE: Duration = Duration::from_secs(2);
@@ -79,7 +82,7 @@ async fn work(
     };
     let Link { reader, writer } = match connected {
         Ok(link) => link,
-        Err(reason) => return lost(session, &reason),
+        Err(reason) => return lost(session, &reason).await,
     };
     let end = if is_framed {
         framed::run(role, reader, writer, sink, source).await
@@ -97,12 +100,15 @@ async fn work(
             };
             End::Close(code, reason)
         }
-        Ended::Agent(reason) => lost(session, &reason),
+        Ended::Agent(reason) => lost(session, &reason).await,
     }
 }
 
 /// Without an agent, either the session has ended or only the way to it.
-fn lost(session: &Session, reason: &str) -> End {
+async fn lost(session: &Session, reason: &str) -> End {
+    // The end of a session shows on its connections before its driver has seen it.
+    let ended = |view: &View| view.deleted || !view.record.state.is_live();
+    let _ = timeout(NEWS, session.watch().wait_for(ended)).await;
     let view = session.view();
     if view.deleted || !view.record.state.is_live() {
         let reason = view

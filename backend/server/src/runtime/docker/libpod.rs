@@ -1,13 +1,19 @@
 //! The one thing that Podman's compatible API cannot do: a network that is isolated from others.
 
+use std::time::Duration;
+
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 
 use crate::runtime::Stream;
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -32,8 +38,10 @@ pub(super) async fn create_isolated_network(
         "dns_enabled": false,
         "labels": labels,
     });
-    let (status, answer) = post(endpoint, "/v4.0.0/libpod/networks/create", body.to_string())
+    let request = post(endpoint, "/v4.0.0/libpod/networks/create", body.to_string());
+    let (status, answer) = timeout(ANSWER, request)
         .await
+        .map_err(|_| "no answer".to_owned())?
         .map_err(|error| error.to_string())?;
     if status.is_success() || answer.contains("already exists") {
         return Ok(());

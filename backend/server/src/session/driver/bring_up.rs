@@ -43,8 +43,13 @@ impl Driver {
             Err(Interrupted::Failed(error)) => {
                 let id = self.record().id;
                 tracing::warn!(session.id = %id, %error, "the sandbox cannot be made");
-                if create && let Err(error) = self.runtime.remove(&id).await {
-                    tracing::error!(session.id = %id, %error, "its remains cannot be removed");
+                let ended = if create {
+                    self.runtime.remove(&id).await
+                } else {
+                    self.runtime.kill(&id).await
+                };
+                if let Err(error) = ended {
+                    tracing::error!(session.id = %id, %error, "what there is of it cannot be ended");
                 }
                 self.publish(|view| view.progress = None);
                 let _ = self
