@@ -75,18 +75,14 @@ async fn bench() -> Result<()> {
     let mut shellport = None;
     let result = tokio::select! {
         result = within("the benchmark", LIMIT, async {
-            match std::env::var("SHELLPORT_TEST_DOCKER") {
-                Ok(address) => {
-                    let engine = engine.insert(Engine::new(&address).await?);
-                    let data_dir = directory.path().join("data");
-                    let shellport = shellport.insert(Shellport::start(&address, &data_dir).await?);
-                    measure(directory.path(), Some((engine, shellport))).await
-                }
-                Err(_) => {
-                    println!("skip: no engine (SHELLPORT_TEST_DOCKER is not set): only the raw PTY");
-                    measure(directory.path(), None).await
-                }
-            }
+            let Ok(address) = std::env::var("SHELLPORT_TEST_DOCKER") else {
+                println!("skip: no engine (SHELLPORT_TEST_DOCKER is not set): only the raw PTY");
+                return measure(directory.path(), None).await;
+            };
+            let engine = engine.insert(Engine::new(&address).await?);
+            let data_dir = directory.path().join("data");
+            let shellport = shellport.insert(Shellport::start(&address, &data_dir).await?);
+            measure(directory.path(), Some((engine, shellport))).await
         }) => result.flatten(),
         () = interrupted() => Err("interrupted".into()),
     };

@@ -76,7 +76,7 @@ impl Raw {
             Ok(Flood {
                 bytes: workload.len(),
                 time,
-                cpu: vec![("reader", of_this_thread()? - before)],
+                cpu: vec![("reader", of_this_thread()?.saturating_sub(before))],
             })
         })
         .await

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::measure::{Echo, Flood};
 use super::wait::Result;
-use super::workload::Workload;
+use super::workload::{WORKLOADS, Workload};
 
 /// The least share of a raw PTY's throughput.
 const THROUGHPUT: f64 = 0.7;
@@ -103,11 +103,8 @@ impl Report {
             self.engine.as_deref().unwrap_or("no engine")
         );
         println!("load average {} before, {} after", self.load, load());
-        let mut workloads: Vec<_> = self.floods.keys().map(|(name, _)| *name).collect();
-        workloads.dedup();
-        workloads.reverse();
-        for workload in workloads {
-            self.print_floods(workload);
+        for workload in &*WORKLOADS {
+            self.print_floods(workload.name);
         }
         self.print_echoes();
         println!();

@@ -8,8 +8,11 @@ use tokio::time::timeout;
 
 use crate::runtime::{Isolation, RuntimeError, RuntimeInfo};
 
-/// How long an engine may take to say that it is there.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long an engine that was named may take to say that it is there: it may be busy.
+const NAMED: Duration = Duration::from_secs(30);
+
+/// How long one may take that is only looked for.
+const LOOKED_FOR: Duration = Duration::from_secs(5);
 
 /// Which engine it is; they differ where they should not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl Engine {
 pub async fn find(address: Option<&str>) -> Result<Engine, RuntimeError> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(address) = address.map(str::to_owned).or(variable("DOCKER_HOST")) {
-        return connect(&address).await;
+        return connect(&address, NAMED).await;
     }
     let user = variable("XDG_RUNTIME_DIR");
     let mut sockets = vec!["/var/run/docker.sock".to_owned()];
@@ -68,7 +71,7 @@ pub async fn find(address: Option<&str>) -> Result<Engine, RuntimeError> {
         if !Path::new(socket).exists() {
             continue;
         }
-        match connect(&format!("unix://{socket}")).await {
+        match connect(&format!("unix://{socket}"), LOOKED_FOR).await {
             Ok(engine) => return Ok(engine),
             Err(error) => causes.push(error.to_string()),
         }
@@ -82,7 +85,7 @@ pub async fn find(address: Option<&str>) -> Result<Engine, RuntimeError> {
     })
 }
 
-async fn connect(address: &str) -> Result<Engine, RuntimeError> {
+async fn connect(address: &str, limit: Duration) -> Result<Engine, RuntimeError> {
     let unreachable = |cause: String| RuntimeError::Unreachable {
         endpoint: address.to_owned(),
         cause,
@@ -94,9 +97,9 @@ async fn connect(address: &str) -> Result<Engine, RuntimeError> {
         let version = docker.version().await?;
         Ok::<_, bollard::errors::Error>((docker, version))
     };
-    let (docker, version) = timeout(ANSWER, ask)
+    let (docker, version) = timeout(limit, ask)
         .await
-        .map_err(|_| unreachable(format!("no answer in {} s", ANSWER.as_secs())))?
+        .map_err(|_| unreachable(format!("no answer in {} s", limit.as_secs())))?
         .map_err(|error| unreachable(error.to_string()))?;
     let podman = version
         .components

@@ -325,7 +325,11 @@ impl Runtime for DockerRuntime {
     }
 
     async fn close(&self) -> Result<(), RuntimeError> {
-        network::close(self).await
+        // A stopped container cannot be started again without the network it was made for.
+        if self.list().await?.is_empty() {
+            network::close(self).await?;
+        }
+        Ok(())
     }
 }
 
