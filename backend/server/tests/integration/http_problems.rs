@@ -260,7 +260,7 @@ async fn bad_execs_and_terminals_are_refused(server: &TestServer) {
         (json!({"cols": 0}), 400, "invalid_request", "cols"),
         (json!({"cols": 70_000}), 400, "invalid_request", "cols"),
         (json!({"rows": 1001}), 400, "invalid_request", "rows"),
-        (json!({"name": "a/b"}), 422, "not_allowed", "terminal"),
+        (json!({"name": "a/b"}), 422, "not_allowed", "name"),
         (json!({"user": "no-such-user"}), 422, "not_allowed", "user"),
     ] {
         let answer = client.post(&terminals, &wish).await;

@@ -135,12 +135,16 @@ async fn runs(client: &Client, session: &str, framed: bool, times: usize, expect
             let mut viewer = Viewer::attach(client, session, &terminal, BEGIN).await;
             viewer.line("go").await;
             viewer.drain().await;
+            let closed = viewer.closed;
+            assert!(viewer.exit.is_some(), "run {run}: no exit, but {closed:?}");
             (viewer.output, viewer.exit)
         } else {
             let mut viewer = Plain::attach(client, session, &terminal, BEGIN).await;
             viewer.stdin("go\n").await;
             viewer.drain().await;
-            let (exit, offset) = viewer.exit.take().expect("an exit");
+            let closed = viewer.closed;
+            assert!(viewer.exit.is_some(), "run {run}: no exit, but {closed:?}");
+            let (exit, offset) = viewer.exit.take().unwrap();
             assert_eq!(offset, viewer.hello.offset + viewer.output.len() as u64);
             (viewer.output, Some(exit))
         };

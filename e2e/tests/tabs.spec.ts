@@ -1,0 +1,28 @@
+import { Terminal } from "../support/terminal.ts";
+import { expect, test } from "../support/test.ts";
+
+test("two tabs see the same terminal, and the one that is used decides its size", async ({ terminal, open }) => {
+  const other = new Terminal(await open(new URL(terminal.page.url()).pathname.slice(1)));
+  await other.ready();
+  await terminal.page.bringToFront();
+  await terminal.enter("echo from-$((1))");
+  await other.shows("from-1");
+  await other.page.bringToFront();
+  await other.enter("echo from-$((2))");
+  await terminal.shows("from-2");
+  await expect.poll(() => other.rows()).toEqual(await terminal.rows());
+
+  const large = await terminal.lines.count();
+  await other.page.setViewportSize({ width: 600, height: 360 });
+  await expect.poll(() => terminal.lines.count()).toBeLessThan(large);
+  const small = await other.lines.count();
+  expect(await terminal.lines.count()).toBe(small);
+  await other.enter("stty size");
+  await terminal.shows(new RegExp(`^${small} \\d+$`));
+
+  await terminal.page.bringToFront();
+  await terminal.page.keyboard.press("Enter");
+  await expect.poll(() => terminal.lines.count()).toBe(large);
+  await terminal.enter("stty size");
+  await terminal.shows(new RegExp(`^${large} \\d+$`));
+});
