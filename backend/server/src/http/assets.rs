@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../static"]
+#[folder = "../../static"]
 #[allow_missing = true]
 struct Static;
 

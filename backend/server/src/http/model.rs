@@ -232,7 +232,7 @@ impl From<agent::Terminal> for Terminal {
 
 /// A size in bytes: a number, or text such as `512Mi` or `1g`.
 #[derive(Clone, Copy, Debug, ToSchema)]
-#[schema(value_type = String, example = "512Mi")]
+#[schema(value_type = NumberOrText, example = "512Mi")]
 pub struct Size(pub u64);
 
 /// A duration such as `90s`, `30m` or `8h`.
@@ -240,10 +240,13 @@ pub struct Size(pub u64);
 #[schema(value_type = String, example = "30m")]
 pub struct Duration(pub time::Duration);
 
-#[derive(Deserialize)]
+/// A number, or text.
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-enum NumberOrText {
+pub enum NumberOrText {
+    /// A number.
     Number(u64),
+    /// Text.
     Text(String),
 }
 

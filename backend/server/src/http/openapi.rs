@@ -18,6 +18,7 @@ use super::{attach, execs, service, sessions, terminals, tickets};
     servers((url = "/")),
     security(("token" = [])),
     modifiers(&Token),
+    components(schemas(sessions::Wait)),
     paths(
         service::info,
         sessions::list,
@@ -71,6 +72,19 @@ mod tests {
         let ours: serde_json::Value = serde_json::to_value(Document::openapi()).unwrap();
         let written: serde_json::Value = serde_json::from_str(WRITTEN).unwrap();
         assert_eq!(ours, written, "`make openapi` writes it anew");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let text = document.to_string();
+        let prefix = "\"#/components/schemas/";
+        for reference in text.split(prefix).skip(1) {
+            let name = reference.split('"').next().unwrap();
+            let schema = &document["components"]["schemas"][name];
+            assert!(schema.is_object(), "{name} is not described");
+        }
+        assert!(text.contains(prefix));
     }
 
     #[test]

@@ -303,6 +303,8 @@ export interface components {
          * @enum {string}
          */
         Network: "bridge" | "none";
+        /** @description A number, or text. */
+        NumberOrText: number | string;
         /** @description A terminal to open. */
         OpenTerminal: {
             /**
@@ -395,7 +397,7 @@ export interface components {
         ResizeTerminal: {
             /**
              * Format: int32
-             * @description Its width in cells, 1 to 1000.
+             * @description Its width in cells, 2 to 1000.
              */
             cols: number;
             /**
@@ -525,11 +527,8 @@ export interface components {
             /** @description What to ask for the next page with; null on the last. */
             next_cursor?: string | null;
         };
-        /**
-         * @description A size in bytes: a number, or text such as `512Mi` or `1g`.
-         * @example 512Mi
-         */
-        Size: string;
+        /** @description A size in bytes: a number, or text such as `512Mi` or `1g`. */
+        Size: components["schemas"]["NumberOrText"];
         /**
          * @description Where a session is in its life.
          * @enum {string}
