@@ -106,6 +106,8 @@ pub(super) async fn pump(mut writer: LinkWriter, mut queue: mpsc::Receiver<Bytes
             break;
         }
     }
+    // Whoever acknowledges what is still being read must not wait for an agent that is gone.
+    while queue.recv().await.is_some() {}
     pending().await
 }
 

@@ -20,7 +20,7 @@ pub(super) async fn run(
     reader: LinkReader,
     writer: LinkWriter,
     sink: &mut Sink,
-    source: Source<'_>,
+    source: &mut Source<'_>,
 ) -> Ended {
     let (queue, queued) = mpsc::channel(QUEUE);
     tokio::select! {
@@ -76,7 +76,7 @@ async fn forward(bytes: Bytes, sink: &mut Sink) -> Result<(), Ended> {
     }
 }
 
-async fn upstream(role: Role, mut source: Source<'_>, queue: mpsc::Sender<Bytes>) -> End {
+async fn upstream(role: Role, source: &mut Source<'_>, queue: mpsc::Sender<Bytes>) -> End {
     loop {
         let bytes = match source.next().await {
             Ok(Message::Binary(bytes)) => bytes,

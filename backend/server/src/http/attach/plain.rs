@@ -29,7 +29,7 @@ pub(super) async fn run(
     reader: LinkReader,
     writer: LinkWriter,
     sink: &mut Sink,
-    source: Source<'_>,
+    source: &mut Source<'_>,
 ) -> Ended {
     let (queue, queued) = mpsc::channel(QUEUE);
     let (applied, progress) = watch::channel(None);
@@ -114,7 +114,7 @@ async fn acknowledge(queue: &mpsc::Sender<Bytes>, offset: u64) {
 }
 
 async fn upstream(
-    mut source: Source<'_>,
+    source: &mut Source<'_>,
     queue: mpsc::Sender<Bytes>,
     mut applied: watch::Receiver<Option<u64>>,
 ) -> End {

@@ -35,12 +35,12 @@ pub(super) async fn serve(
     let _counted = app.metrics.viewer();
     let (mut sink, stream) = socket.split();
     let heard = Heard::new();
-    let source = Source {
+    let mut source = Source {
         stream,
         heard: &heard,
     };
     let end = tokio::select! {
-        end = work(&app, &session, attach, is_framed, &mut sink, source) => end,
+        end = work(&app, &session, attach, is_framed, &mut sink, &mut source) => end,
         () = app.draining.cancelled() => {
             End::Close(close::GOING_AWAY, "the server is shutting down".to_owned())
         }
@@ -55,6 +55,9 @@ pub(super) async fn serve(
         };
         // A client that does not read any more does not get it.
         let _ = timeout(CLOSE, sink.send(Message::Close(Some(frame)))).await;
+        // Closed with something unread, the kernel would reset the connection, and the client would
+        // lose what it has not read itself: the last output and the exit.
+        let _ = timeout(CLOSE, async { while source.next().await.is_ok() {} }).await;
     }
     let _ = timeout(CLOSE, sink.close()).await;
 }
@@ -65,7 +68,7 @@ async fn work(
     attach: Attach,
     is_framed: bool,
     sink: &mut Sink,
-    source: Source<'_>,
+    source: &mut Source<'_>,
 ) -> End {
     let id = session.view().record.id;
     let role = attach.role;

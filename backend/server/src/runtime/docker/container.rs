@@ -146,11 +146,11 @@ fn host_config(parts: &Parts<'_>) -> HostConfig {
 }
 
 /// Places to write on a read-only root. They count against the memory limit. Docker gives them the
-/// mode of the directory below, so they get an owner; Podman knows no owner, so they get a mode.
+/// mode of the directory below, so they get an owner; Podman knows no owner by number, but "the user".
 fn tmpfs(kind: EngineKind) -> HashMap<String, String> {
     let who = match kind {
         EngineKind::Docker => "uid=1000,gid=1000",
-        EngineKind::Podman => "notmpcopyup",
+        EngineKind::Podman => "U",
     };
     let options = format!("rw,exec,nosuid,nodev,mode=1777,size=256m,{who}");
     ["/tmp", "/run", STRICT_HOME]

@@ -44,6 +44,10 @@ const LABEL_SCHEMA: &str = "shellport.schema";
 /// The version itself.
 const SCHEMA: &str = "1";
 
+/// How engines say that there is no such container; Podman has words of its own while it removes one,
+/// and not always the status for it.
+const MISSING: [&str; 2] = ["no such container", "does not exist in database"];
+
 /// Sandboxes as containers of an engine.
 pub struct DockerRuntime {
     docker: Docker,
@@ -149,10 +153,11 @@ impl DockerRuntime {
 
     fn error(&self, step: &'static str, error: EngineError) -> RuntimeError {
         match error {
-            EngineError::DockerResponseServerError {
-                status_code: 404,
-                message,
-            } if message.to_ascii_lowercase().contains("no such container") => {
+            EngineError::DockerResponseServerError { message, .. }
+                if MISSING
+                    .iter()
+                    .any(|it| message.to_ascii_lowercase().contains(it)) =>
+            {
                 RuntimeError::Missing
             }
             EngineError::DockerResponseServerError { message, .. } => RuntimeError::Engine {
