@@ -13,9 +13,9 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use shellport_wire::frame::{Frame, Kind};
 use shellport_wire::viewer::{ClientMessage, SUBPROTOCOL, ServerMessage};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -37,6 +37,8 @@ const END: Duration = Duration::from_secs(15);
 /// A server, its session, and what was opened in it.
 pub struct Shellport {
     server: Child,
+    /// What it prints further is not read, but printing must not fail.
+    _stdout: Lines<BufReader<ChildStdout>>,
     client: Client,
     data_dir: PathBuf,
     session: Option<String>,
@@ -59,7 +61,7 @@ impl Shellport {
             .spawn()?;
         let stdout = server.stdout.take().ok_or("the server has no stdout")?;
         let mut lines = BufReader::new(stdout).lines();
-        let found = within("the server's address", STEP, async {
+        let found: Result<String> = within("the server's address", STEP, async {
             while let Some(line) = lines.next_line().await? {
                 if let Some((_, rest)) = line.split_once("http://") {
                     return Ok(rest.to_owned());
@@ -67,8 +69,9 @@ impl Shellport {
             }
             let log = std::fs::read_to_string(log_file(data_dir))?;
             Err(format!("the server has ended: {log}").into())
-        });
-        let found: Result<String> = found.await?;
+        })
+        .await
+        .flatten();
         let found = found?;
         let (address, token) = found
             .trim()
@@ -76,6 +79,7 @@ impl Shellport {
             .ok_or("the server's address is not understood")?;
         Ok(Self {
             server,
+            _stdout: lines,
             client: Client {
                 address: address.parse()?,
                 token: token.to_owned(),

@@ -2,6 +2,9 @@
 
 mod schema;
 
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +20,9 @@ pub enum StoreError {
     /// `SQLite`'s own errors: a full disk, a damaged file.
     #[error("the store: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The file itself.
+    #[error("the store: {0}")]
+    File(#[from] io::Error),
     /// A record that cannot be read back.
     #[error("a record in the store: {0}")]
     Record(#[from] serde_json::Error),
@@ -51,6 +57,14 @@ impl Store {
     /// # Errors
     /// A file that cannot be used.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // SQLite gives its other files the mode of this one.
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        drop(file);
         let connection = Connection::open(path)?;
         schema::prepare(&connection)?;
         Ok(Self {

@@ -9,6 +9,7 @@ use crate::support::child::{ChildServer, log, on_children};
 use crate::support::http::Client;
 use crate::support::plain::Plain;
 use crate::support::viewer::Viewer;
+use crate::support::wait::ok;
 
 async fn nothing_secret_is_logged(path: &Path, backend: Backend) {
     let server = ChildServer::start(path, backend, &["--log=trace"])
@@ -26,10 +27,10 @@ async fn nothing_secret_is_logged(path: &Path, backend: Backend) {
     let tickets = Client::path(&session, "/terminals/main/tickets");
     let ticket = client.post(&tickets, &json!({})).await.expect(201);
     let ticket = ticket["ticket"].as_str().unwrap();
-    let mut viewer = Viewer::with_ticket(client, &session, "main", ticket)
-        .await
-        .ok()
-        .unwrap();
+    let mut viewer = ok(
+        "a viewer",
+        Viewer::with_ticket(client, &session, "main", ticket).await,
+    );
     viewer.line("echo marker-of-$((40+2))-output").await;
     viewer.until("marker-of-42-output").await;
     let mut plain = Plain::attach(client, &session, "main", "").await;

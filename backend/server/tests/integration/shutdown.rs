@@ -134,13 +134,18 @@ async fn the_token_is_kept(server: &TestServer) {
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(Some(text.trim()), server.client.token.as_deref());
     assert!(text.trim().len() >= 43, "256 bits");
-    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    let mode = std::fs::metadata(server.path())
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o077, 0);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!(mode(&server.path().join("run")), 0o700);
+    // The directory was there before, so its own mode is its owner's business; what is in it that
+    // tells of sessions is not for others either way.
+    for entry in std::fs::read_dir(server.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy();
+        if name.starts_with("shellport.db") {
+            assert_eq!(mode(&path) & 0o077, 0, "others can read {name}");
+        }
+    }
     let answer = server.client.get("/api/v1/sessions").await;
     assert_eq!(answer.expect(200)["data"], json!([]));
 }

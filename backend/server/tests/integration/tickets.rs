@@ -7,6 +7,8 @@ use crate::support::backend::on_backends;
 use crate::support::http::Client;
 use crate::support::server::TestServer;
 use crate::support::viewer::Viewer;
+use crate::support::wait::ok;
+use crate::support::websocket::open;
 
 async fn ticket(client: &Client, session: &str, terminal: &str, role: &str) -> String {
     let path = Client::path(session, &format!("/terminals/{terminal}/tickets"));
@@ -21,10 +23,10 @@ async fn a_ticket_opens_one_terminal_once(server: &TestServer) {
     let first = ticket(client, &session, "main", "writer").await;
     // 256 random bits.
     assert!(first.len() >= 43, "{first}");
-    let mut viewer = Viewer::with_ticket(client, &session, "main", &first)
-        .await
-        .ok()
-        .unwrap();
+    let mut viewer = ok(
+        "a viewer",
+        Viewer::with_ticket(client, &session, "main", &first).await,
+    );
     viewer.line("echo $((6*7))").await;
     viewer.until("42").await;
     let refused = async |session: &str, terminal: &str, ticket: &str| {
@@ -40,11 +42,24 @@ async fn a_ticket_opens_one_terminal_once(server: &TestServer) {
     refused(&session, "main", &bound).await;
     let bound = ticket(client, &session, "main", "writer").await;
     refused(&session, "second", &bound).await;
+    // A browser says where its page comes from; whoever does not, has the token.
+    let stray = ticket(client, &session, "main", "writer").await;
+    let anonymous = Client {
+        token: None,
+        ..client.clone()
+    };
+    let offered = format!("shellport.v1, shellport.ticket.{stray}");
+    let path = Client::path(&session, "/terminals/main/attach");
+    let headers = [("sec-websocket-protocol", &*offered)];
+    let Err(answer) = open(&anonymous, &path, &headers).await else {
+        panic!("it was accepted");
+    };
+    answer.expect_problem(403, "no_origin", &["token"]);
     let reader = ticket(client, &session, "main", "reader").await;
-    let viewer = Viewer::with_ticket(client, &session, "main", &reader)
-        .await
-        .ok()
-        .unwrap();
+    let viewer = ok(
+        "a viewer",
+        Viewer::with_ticket(client, &session, "main", &reader).await,
+    );
     assert_eq!(viewer.hello.role, Role::Reader);
 }
 on_backends!(a_ticket_opens_one_terminal_once: docker, process);

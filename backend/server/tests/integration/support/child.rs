@@ -112,7 +112,11 @@ pub async fn run(backend: Backend, case: impl AsyncFnOnce(&Path)) {
     match (result, started) {
         (Ok(()), started) => ok("starting", started).finish().await,
         (Err(panic), started) => {
-            eprintln!("the log:\n{}", log(path));
+            eprintln!("the log, without traces:");
+            let log = log(path);
+            for line in log.lines().filter(|line| !line.contains(" TRACE ")) {
+                eprintln!("{line}");
+            }
             if let Ok(server) = started {
                 for session in server.client.sessions().await {
                     server.client.delete(&Client::path(&session, "")).await;

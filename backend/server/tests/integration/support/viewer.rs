@@ -56,7 +56,7 @@ impl Viewer {
         Self::join(client, session, terminal, query, &headers).await
     }
 
-    /// Joins with a ticket instead of a token.
+    /// Joins with a ticket instead of a token, as a page of the server does.
     pub async fn with_ticket(
         client: &Client,
         session: &str,
@@ -66,7 +66,8 @@ impl Viewer {
         let mut client = client.clone();
         client.token = None;
         let offered = format!("{SUBPROTOCOL}, shellport.ticket.{ticket}");
-        let headers = [("sec-websocket-protocol", &*offered)];
+        let origin = format!("http://{}", client.address);
+        let headers = [("sec-websocket-protocol", &*offered), ("origin", &*origin)];
         Self::join(&client, session, terminal, "", &headers).await
     }
 
