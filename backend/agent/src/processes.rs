@@ -92,8 +92,19 @@ fn members(scope: Scope) -> Vec<Stat> {
             .into_iter()
             .filter(|stat| stat.session == leader.as_raw())
             .collect(),
-        Scope::All => descendants(&all, getpid().as_raw()),
+        Scope::All => descendants(&all, getpid().as_raw())
+            .into_iter()
+            .filter(|stat| !is_bridge(stat))
+            .collect(),
     }
+}
+
+/// Whether a process is our own `bridge`, which entered the sandbox from outside. It carries what
+/// is to be said to the end, and ends with the connection.
+fn is_bridge(stat: &Stat) -> bool {
+    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
+    let own = program("self");
+    stat.parent == 0 && own.is_some() && program(&stat.pid.to_string()) == own
 }
 
 /// Every living process but the kernel's zombies.

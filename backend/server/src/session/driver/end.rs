@@ -36,9 +36,11 @@ impl Driver {
             let _ = agent::ask(stream, &request, Some(limit)).await;
         }
         self.lifeline = None;
-        let state = match Self::wait_for_end(&self.runtime, &id).await {
+        // The connection may have ended before the processes have.
+        let limit = grace.saturating_add(SETTLE);
+        let state = match Self::wait_for_end(&self.runtime, &id, limit).await {
             Ok(SandboxState::Running) => match self.runtime.kill(&id).await {
-                Ok(()) => Self::wait_for_end(&self.runtime, &id).await,
+                Ok(()) => Self::wait_for_end(&self.runtime, &id, SETTLE).await,
                 Err(error) => Err(error),
             },
             state => state,
@@ -68,7 +70,7 @@ impl Driver {
     pub(super) async fn settle(&mut self) {
         self.lifeline = None;
         let record = self.record();
-        let mut state = Self::wait_for_end(&self.runtime, &record.id).await;
+        let mut state = Self::wait_for_end(&self.runtime, &record.id, SETTLE).await;
         if let Ok(SandboxState::Exited { .. }) = state {
             // Whoever removes a container kills it first.
             sleep(REMOVAL).await;
@@ -119,8 +121,9 @@ impl Driver {
     async fn wait_for_end(
         runtime: &Arc<dyn Runtime>,
         id: &SessionId,
+        limit: Duration,
     ) -> Result<SandboxState, RuntimeError> {
-        let deadline = Instant::now() + SETTLE;
+        let deadline = Instant::now() + limit;
         loop {
             let state = runtime.inspect(id).await;
             match state {

@@ -8,15 +8,16 @@ use std::process::Stdio;
 use futures_util::FutureExt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use shellport::server::StartError;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::api::IMAGE;
 use super::backend::Backend;
 use super::http::Client;
-use super::leftovers::{instance, processes};
+use super::leftovers::instance;
 use super::server::{TestServer, directory};
-use super::wait::{LONG, ok, within};
+use super::wait::{LONG, ok, until, within};
 
 /// A server in a process of its own.
 pub struct ChildServer {
@@ -108,28 +109,32 @@ pub async fn run(backend: Backend, case: impl AsyncFnOnce(&Path)) {
     let directory = directory();
     let path = directory.path();
     let result = AssertUnwindSafe(case(path)).catch_unwind().await;
-    let started = TestServer::start_in(path, backend, &[]).await.unwrap();
-    match (result, started) {
-        (Ok(()), started) => ok("starting", started).finish().await,
-        (Err(panic), started) => {
-            eprintln!("the log, without traces:");
-            let log = log(path);
-            for line in log.lines().filter(|line| !line.contains(" TRACE ")) {
-                eprintln!("{line}");
-            }
-            if let Ok(server) = started {
-                for session in server.client.sessions().await {
-                    server.client.delete(&Client::path(&session, "")).await;
-                }
-                server.shut_down().await;
-            }
-            if let Some(engine) = backend.engine() {
-                engine.purge(&instance(path)).await;
-            }
-            eprintln!("left: {:?}", processes(path));
-            resume_unwind(panic)
-        }
+    // A server of a case that has failed may still hold the directory for a moment.
+    let server = until(
+        "the directory is free",
+        LONG,
+        async || match TestServer::start_in(path, backend, &[]).await.unwrap() {
+            Err(StartError::DataDir(_)) => None,
+            started => Some(ok("starting", started)),
+        },
+    )
+    .await;
+    let Err(panic) = result else {
+        return server.finish().await;
+    };
+    eprintln!("the log, without traces:");
+    let log = log(path);
+    for line in log.lines().filter(|line| !line.contains(" TRACE ")) {
+        eprintln!("{line}");
     }
+    for session in server.client.sessions().await {
+        server.client.delete(&Client::path(&session, "")).await;
+    }
+    server.shut_down().await;
+    if let Some(engine) = backend.engine() {
+        engine.purge(&instance(path)).await;
+    }
+    resume_unwind(panic)
 }
 
 /// Makes a test of a case for each of the backends named, as [`super::backend::on_backends`] does.

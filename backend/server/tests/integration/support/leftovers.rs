@@ -35,7 +35,7 @@ pub fn instance(data_dir: &Path) -> String {
 }
 
 /// The living processes with this directory in their command line.
-pub fn processes(directory: &Path) -> Vec<u32> {
+fn processes(directory: &Path) -> Vec<u32> {
     let wanted = directory.to_string_lossy();
     let entries = std::fs::read_dir("/proc").unwrap();
     entries
