@@ -4,9 +4,13 @@
 //! containers: its default address pools hold some thirty networks. Podman has no such bridge, but
 //! keeps isolated networks from each other, so there each session has its own.
 
+use std::time::Duration;
+
 use bollard::errors::Error as EngineError;
 use bollard::models::{Network, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
+
+use tokio::time::sleep;
 
 use super::engine::EngineKind;
 use super::{DockerRuntime, LABEL_INSTANCE, LABEL_SESSION, libpod};
@@ -81,8 +85,20 @@ pub(super) async fn sessions(runtime: &DockerRuntime) -> Result<Vec<SessionId>, 
         .collect())
 }
 
-/// Removes the shared network when no sandbox is left on it.
+/// Removes the shared network, on which no sandbox is left. An engine may still be busy with the
+/// last of them, so it is asked more than once.
 pub(super) async fn close(runtime: &DockerRuntime) -> Result<(), RuntimeError> {
+    for _ in 0..30 {
+        remove_shared(runtime).await?;
+        if list(runtime).await?.is_empty() {
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+async fn remove_shared(runtime: &DockerRuntime) -> Result<(), RuntimeError> {
     for network in list(runtime).await? {
         let of_session = network
             .labels
