@@ -25,6 +25,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptions,
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
 };
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 pub use self::engine::{EngineKind, find};
@@ -64,7 +65,13 @@ pub struct DockerRuntime {
     /// One create at a time looks for the shared network, because engines before API 1.44 make
     /// several networks of one name. It guards no data.
     network_turn: tokio::sync::Mutex<()>,
+    /// So many containers are started or removed at once. Docker 20.10 sometimes loses count of a
+    /// network's endpoints when there are many, and never removes the network then.
+    turns: Semaphore,
 }
+
+/// See [`DockerRuntime::turns`].
+const TURNS: usize = 4;
 
 impl DockerRuntime {
     /// A runtime on `engine` for this instance of the server, with the agent's program and the
@@ -91,6 +98,7 @@ impl DockerRuntime {
             transport,
             remote: AtomicBool::new(remote),
             network_turn: tokio::sync::Mutex::default(),
+            turns: Semaphore::new(TURNS),
         }
     }
 
@@ -136,6 +144,11 @@ impl DockerRuntime {
         if placement == Placement::Copied {
             transport::copy_agent(self, id).await?;
         }
+        self.start_in_turn(id).await
+    }
+
+    async fn start_in_turn(&self, id: &SessionId) -> Result<(), RuntimeError> {
+        let _turn = self.turns.acquire().await;
         self.docker
             .start_container(&self.name(id), None::<StartContainerOptions>)
             .await
@@ -219,10 +232,7 @@ impl Runtime for DockerRuntime {
     }
 
     async fn start(&self, id: &SessionId) -> Result<(), RuntimeError> {
-        self.docker
-            .start_container(&self.name(id), None::<StartContainerOptions>)
-            .await
-            .map_err(|error| self.error("starting the container", error))
+        self.start_in_turn(id).await
     }
 
     async fn connect(&self, id: &SessionId) -> Result<Box<dyn Stream>, RuntimeError> {
@@ -286,6 +296,7 @@ impl Runtime for DockerRuntime {
             .force(true)
             .v(true)
             .build();
+        let _turn = self.turns.acquire().await;
         // An engine that is removing it already says so; it is gone a moment later.
         for _ in 0..100 {
             match self
