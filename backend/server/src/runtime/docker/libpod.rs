@@ -8,9 +8,12 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::runtime::Stream;
+
+/// How often a creation is tried that another network's end has disturbed.
+const TRIES: usize = 40;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -38,15 +41,25 @@ pub(super) async fn create_isolated_network(
         "dns_enabled": false,
         "labels": labels,
     });
-    let request = post(endpoint, "/v4.0.0/libpod/networks/create", body.to_string());
-    let (status, answer) = timeout(ANSWER, request)
-        .await
-        .map_err(|_| "no answer".to_owned())?
-        .map_err(|error| error.to_string())?;
-    if status.is_success() || answer.contains("already exists") {
-        return Ok(());
+    let body = body.to_string();
+    let mut said = String::new();
+    for _ in 0..TRIES {
+        let request = post(endpoint, "/v4.0.0/libpod/networks/create", body.clone());
+        let (status, answer) = timeout(ANSWER, request)
+            .await
+            .map_err(|_| "no answer".to_owned())?
+            .map_err(|error| error.to_string())?;
+        if status.is_success() || answer.contains("already exists") {
+            return Ok(());
+        }
+        said = answer;
+        // It lists the machine's interfaces, and gives up when one goes meanwhile.
+        if !said.contains("no such network interface") {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
     }
-    Err(answer)
+    Err(said)
 }
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
