@@ -46,8 +46,11 @@ mounts() {
   } | awk -v prefix="$temporary/shellport" 'index($5, prefix) == 1 {print "mount: " $5}' | sort -u
 }
 
+# Only those of this run: what an earlier one left is not this one's fault.
 sockets() {
-  find "$temporary" -maxdepth 5 -path "$temporary/shellport*" -type s -printf 'socket: %p\n' 2>/dev/null || true
+  local newer=()
+  [ ! -e target/tests-started ] || newer=(-newer target/tests-started)
+  find "$temporary" -maxdepth 5 -path "$temporary/shellport*" -type s "${newer[@]}" -printf 'socket: %p\n' 2>/dev/null || true
 }
 
 found=$(

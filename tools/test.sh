@@ -54,6 +54,8 @@ end_to_end_tests() {
 
 case ${1:-} in
   test)
+    mkdir -p target
+    touch target/tests-started
     unit_tests
     engines_up
     integration_tests
