@@ -146,8 +146,8 @@ impl Output {
         if count == 0 {
             return Ok(());
         }
-        let frame = Frame::bytes(self.kind, self.offset, &self.buffer[..count]);
-        writer.frame(&frame).await?;
+        let bytes = &self.buffer[..count];
+        writer.bytes(self.kind, self.offset, bytes).await?;
         self.offset += count as u64;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use serde::Serialize;
-use shellport_wire::frame::{Frame, MAX_PAYLOAD};
+use shellport_wire::frame::{Kind, MAX_PAYLOAD, header};
 use shellport_wire::link::{PREFIX, decode_length, encode_length};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -54,17 +54,37 @@ impl FrameWriter {
         }
     }
 
-    /// Writes a frame.
+    /// Writes a byte frame.
     ///
     /// # Errors
     /// Those of the connection.
-    pub async fn frame(&mut self, frame: &Frame<'_>) -> io::Result<()> {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&[0; PREFIX]);
-        frame.encode_into(&mut self.buffer);
-        let prefix = encode_length(self.buffer.len() - PREFIX);
-        self.buffer[..PREFIX].copy_from_slice(&prefix);
+    pub async fn bytes(&mut self, kind: Kind, position: u64, payload: &[u8]) -> io::Result<()> {
+        self.stage(kind, position, [payload, &[]]);
+        self.flush().await
+    }
+
+    /// Copies a byte frame, its payload in two pieces, for [`Self::flush`] to write: what the
+    /// pieces are borrowed from need not be held meanwhile.
+    pub fn stage(&mut self, kind: Kind, position: u64, payload: [&[u8]; 2]) {
+        let [front, back] = payload;
+        self.fill([&header(kind, position), front, back]);
+    }
+
+    /// Writes what was staged.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn flush(&mut self) -> io::Result<()> {
         self.stream.write_all(&self.buffer).await
+    }
+
+    fn fill(&mut self, pieces: [&[u8]; 3]) {
+        self.buffer.clear();
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        self.buffer.extend_from_slice(&encode_length(length));
+        for piece in pieces {
+            self.buffer.extend_from_slice(piece);
+        }
     }
 
     /// Writes a message as JSON.
@@ -76,6 +96,7 @@ impl FrameWriter {
         if text.len() > MAX_PAYLOAD {
             return Err(io::Error::other("a message longer than a frame may be"));
         }
-        self.frame(&Frame::Message(text.into())).await
+        self.fill([text.as_bytes(), &[], &[]]);
+        self.flush().await
     }
 }

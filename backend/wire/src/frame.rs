@@ -123,26 +123,16 @@ impl<'a> Frame<'a> {
         Ok(Self::bytes(kind, position, payload))
     }
 
-    /// Writes the frame behind what `buffer` already holds.
-    pub fn encode_into(&self, buffer: &mut Vec<u8>) {
+    /// The frame as the bytes of one message.
+    pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Bytes {
                 kind,
                 position,
                 payload,
-            } => {
-                buffer.extend_from_slice(&header(*kind, *position));
-                buffer.extend_from_slice(payload);
-            }
-            Self::Message(text) => buffer.extend_from_slice(text.as_bytes()),
+            } => [&header(*kind, *position)[..], payload].concat(),
+            Self::Message(text) => text.as_bytes().to_vec(),
         }
-    }
-
-    /// The frame as the bytes of one message.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut buffer = Vec::new();
-        self.encode_into(&mut buffer);
-        buffer
     }
 }
 

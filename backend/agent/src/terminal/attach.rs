@@ -13,9 +13,13 @@ use shellport_wire::viewer::{
 };
 use tokio::sync::Notify;
 
+use super::Terminal;
+use super::run::{Run, Viewer};
 use super::viewer::{Cursor, Next};
-use super::{MAX_VIEWERS, Terminal, Viewer};
 use crate::link::{FrameReader, FrameWriter};
+
+/// The most viewers of one start of a program.
+const MAX_VIEWERS: usize = 256;
 
 /// The most pings that may wait for their answers.
 const MAX_PINGS: usize = 16;
@@ -45,7 +49,7 @@ pub async fn serve(
     reader: &mut FrameReader,
     writer: &mut FrameWriter,
 ) -> io::Result<()> {
-    let (mut seat, hello) = match Seat::take(terminal, attach, fresh) {
+    let (mut seat, hello) = match Seat::take(&terminal, attach, fresh) {
         Ok(taken) => taken,
         Err(refusal) => return writer.message(&Response::Error(refusal)).await,
     };
@@ -65,7 +69,7 @@ pub async fn serve(
 
 /// A viewer's place among a terminal's viewers; it is left when this is dropped.
 struct Seat {
-    terminal: Rc<Terminal>,
+    run: Rc<Run>,
     id: u64,
     client: Rc<str>,
     /// Whether the client's sequence is of no use once the connection is gone.
@@ -80,13 +84,14 @@ struct Seat {
 }
 
 impl Seat {
-    fn take(terminal: Rc<Terminal>, attach: Attach, fresh: bool) -> Result<(Self, Hello), Refusal> {
+    fn take(terminal: &Terminal, attach: Attach, fresh: bool) -> Result<(Self, Hello), Refusal> {
+        let run = terminal.run();
         if attach.role == Role::Writer {
-            terminal.resize(attach.size)?;
+            run.resize(attach.size)?;
         }
         let wake = Rc::new(Notify::new());
         let (seat, hello) = {
-            let mut state = terminal.state.borrow_mut();
+            let mut state = run.state.borrow_mut();
             if state.viewers.len() >= MAX_VIEWERS {
                 return Err(Refusal {
                     code: RefusalCode::TooMany,
@@ -99,7 +104,7 @@ impl Seat {
             let client: Rc<str> = attach.client.unwrap_or_else(|| format!(" {id}")).into();
 
             // Offsets of another run are of another screen.
-            let same_run = attach.run.is_none_or(|run| run == state.run);
+            let same_run = attach.run.is_none_or(|id| id == run.id);
             let since = if fresh {
                 Some(state.journal.start())
             } else {
@@ -129,6 +134,7 @@ impl Seat {
                     (cursor, state.sizes.current(), Start::Snapshot)
                 }
             };
+            state.input.join(&client);
             let sequence = state.input.sequence(&client);
             let hello = Hello {
                 terminal: terminal.name.clone(),
@@ -136,7 +142,7 @@ impl Seat {
                 size,
                 offset: cursor.position(),
                 start,
-                run: state.run.clone(),
+                run: run.id.clone(),
                 sequence,
                 window: WINDOW,
             };
@@ -147,9 +153,9 @@ impl Seat {
             };
             state.viewers.insert(id, viewer);
             // It keeps up with what there is, so the program may go on.
-            terminal.resumed.notify_one();
+            run.resumed.notify_one();
             let seat = Self {
-                terminal: Rc::clone(&terminal),
+                run: Rc::clone(&run),
                 id,
                 client,
                 anonymous,
@@ -167,7 +173,7 @@ impl Seat {
 
     fn listener(&self) -> Listener {
         Listener {
-            terminal: Rc::clone(&self.terminal),
+            run: Rc::clone(&self.run),
             id: self.id,
             client: Rc::clone(&self.client),
             role: self.role,
@@ -181,17 +187,13 @@ impl Seat {
     /// Sends what there is, until the program's end has been sent.
     async fn write(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
         loop {
-            match self.step() {
+            match self.step(writer) {
                 Step::Send(message) => writer.message(&message).await?,
-                Step::Output(offset, bytes) => {
-                    let frame = Frame::bytes(Kind::Output, offset, &bytes);
-                    writer.frame(&frame).await?;
-                }
+                Step::Output => writer.flush().await?,
                 Step::Snapshot(message, offset, bytes) => {
                     writer.message(&message).await?;
                     for part in bytes.chunks(MAX_PAYLOAD) {
-                        let frame = Frame::bytes(Kind::Snapshot, offset, part);
-                        writer.frame(&frame).await?;
+                        writer.bytes(Kind::Snapshot, offset, part).await?;
                     }
                 }
                 Step::Again => {}
@@ -201,15 +203,16 @@ impl Seat {
         }
     }
 
-    fn step(&mut self) -> Step {
+    /// What to do next; output is staged.
+    fn step(&mut self, writer: &mut FrameWriter) -> Step {
         if let Some(id) = self.pings.borrow_mut().pop_front() {
             return Step::Send(ServerMessage::Pong { id });
         }
         if let Some((from, to)) = self.gap.take() {
             return Step::Send(ServerMessage::Gap { from, to });
         }
-        let terminal = Rc::clone(&self.terminal);
-        let mut state = terminal.state.borrow_mut();
+        let run = Rc::clone(&self.run);
+        let mut state = run.state.borrow_mut();
         let state = &mut *state;
         let sequence = state.input.sequence(&self.client);
         if sequence > self.told {
@@ -229,7 +232,7 @@ impl Seat {
                 .saturating_sub(tail)
                 .max(state.journal.start());
             viewer.cursor.jump(offset, &state.sizes);
-            terminal.resumed.notify_one();
+            run.resumed.notify_one();
             let message = ServerMessage::Snapshot {
                 offset,
                 size: state.sizes.current(),
@@ -243,7 +246,8 @@ impl Seat {
         {
             Next::Output(from, to) => {
                 let (front, back) = state.journal.range(from, to);
-                Step::Output(from, [front, back].concat())
+                writer.stage(Kind::Output, from, [front, back]);
+                Step::Output
             }
             Next::Resize(size) => {
                 let offset = viewer.cursor.position();
@@ -268,18 +272,16 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.terminal.state.borrow_mut();
+        let mut state = self.run.state.borrow_mut();
         state.viewers.remove(&self.id);
-        if self.anonymous {
-            state.input.forget(&self.client);
-        }
-        self.terminal.resumed.notify_one();
+        state.input.leave(&self.client, self.anonymous);
+        self.run.resumed.notify_one();
     }
 }
 
 enum Step {
     Send(ServerMessage),
-    Output(u64, Vec<u8>),
+    Output,
     Snapshot(ServerMessage, u64, Vec<u8>),
     Last(ServerMessage),
     Again,
@@ -288,7 +290,7 @@ enum Step {
 
 /// The half of a viewer that listens to its client.
 struct Listener {
-    terminal: Rc<Terminal>,
+    run: Rc<Run>,
     id: u64,
     client: Rc<str>,
     role: Role,
@@ -328,7 +330,7 @@ impl Listener {
     fn input(&self, position: u64, bytes: &[u8]) -> Result<(), String> {
         self.writes("input")?;
         let mut arrived = self.arrived.borrow_mut();
-        let sequence = self.terminal.state.borrow().input.sequence(&self.client);
+        let sequence = self.run.state.borrow().input.sequence(&self.client);
         arrived.skip_to(sequence);
         let expected = arrived.end();
         let Some(known) = expected.checked_sub(position) else {
@@ -349,10 +351,10 @@ impl Listener {
     /// Gives the terminal what has arrived as it has room, for ever.
     async fn deliver(&self) {
         loop {
-            let room = self.terminal.room.notified();
+            let room = self.run.room.notified();
             let waits = {
                 let mut arrived = self.arrived.borrow_mut();
-                let mut state = self.terminal.state.borrow_mut();
+                let mut state = self.run.state.borrow_mut();
                 arrived.skip_to(state.input.sequence(&self.client));
                 if state.exit.is_some() {
                     // Nobody is left to read it; the exit is on its way.
@@ -362,7 +364,7 @@ impl Listener {
                 let taken = state.input.take(&self.client, &arrived.bytes);
                 arrived.skip(taken);
                 if taken > 0 {
-                    self.terminal.typed.notify_one();
+                    self.run.typed.notify_one();
                     self.wake.notify_one();
                 }
                 !arrived.bytes.is_empty()
@@ -378,18 +380,16 @@ impl Listener {
     fn message(&self, text: &str) -> Result<(), String> {
         match serde_json::from_str(text).map_err(|error| error.to_string())? {
             ClientMessage::Ack { offset } => {
-                let mut state = self.terminal.state.borrow_mut();
+                let mut state = self.run.state.borrow_mut();
                 if let Some(viewer) = state.viewers.get_mut(&self.id) {
                     viewer.cursor.acknowledge(offset);
                 }
-                self.terminal.resumed.notify_one();
+                self.run.resumed.notify_one();
             }
             ClientMessage::Resize(size) => {
                 let size = size.checked().map_err(|error| error.to_string())?;
                 if self.role == Role::Writer {
-                    self.terminal
-                        .resize(size)
-                        .map_err(|refusal| refusal.message)?;
+                    self.run.resize(size).map_err(|refusal| refusal.message)?;
                 }
             }
             ClientMessage::Signal { signal } => {
@@ -401,7 +401,7 @@ impl Listener {
                         let known = SIGNALS.map(Signal::as_str).join(", ");
                         format!("signal: {signal:?} is not one of {known}")
                     })?;
-                self.terminal.signal(signal);
+                self.run.signal(signal);
             }
             ClientMessage::Ping { id } => {
                 let mut pings = self.pings.borrow_mut();

@@ -6,34 +6,14 @@
 
 use memchr::memrchr;
 
+use super::sequence::{ESC, Place};
+
 /// The bytes at the end of the output that have not been drawn yet.
 #[derive(Debug, Default)]
 pub struct Tail {
-    state: State,
+    place: Place,
     len: u64,
 }
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// Between sequences.
-    #[default]
-    Ground,
-    /// In a character of UTF-8, with so many bytes to come.
-    Character(u8),
-    /// After ESC.
-    Escape,
-    /// After ESC and an intermediate byte.
-    Intermediate,
-    /// In a control sequence.
-    Control,
-    /// In a string (OSC, DCS, SOS, PM, APC), which ends with BEL, or with ESC \.
-    Text,
-}
-
-const ESC: u8 = 0x1b;
-const CAN: u8 = 0x18;
-const SUB: u8 = 0x1a;
-const BEL: u8 = 0x07;
 
 impl Tail {
     /// How many bytes at the end belong to something that has only begun.
@@ -48,23 +28,23 @@ impl Tail {
         let last = memrchr(ESC, output);
         let from = last.unwrap_or(0);
         if last.is_some() {
-            self.state = State::Ground;
+            self.place = Place::Ground;
             self.len = 0;
         }
         let rest = &output[from..];
         // And in plain text, only the last character does.
-        let rest = if self.state == State::Ground && rest.first() != Some(&ESC) {
+        let rest = if self.place == Place::Ground && rest.first() != Some(&ESC) {
             &rest[rest.len().saturating_sub(3)..]
         } else {
             rest
         };
         for &byte in rest {
-            if begins_anew(self.state, byte) {
+            if begins_anew(self.place, byte) {
                 self.len = 0;
             }
-            self.state = next(self.state, byte);
-            self.len = match self.state {
-                State::Ground => 0,
+            self.place = self.place.after(byte);
+            self.len = match self.place {
+                Place::Ground => 0,
                 _ => self.len + 1,
             };
         }
@@ -72,30 +52,9 @@ impl Tail {
 }
 
 /// Whether `byte` ends what was begun by not belonging to it.
-fn begins_anew(state: State, byte: u8) -> bool {
-    let broken = matches!(state, State::Character(_)) && !(0x80..=0xbf).contains(&byte);
+fn begins_anew(place: Place, byte: u8) -> bool {
+    let broken = matches!(place, Place::Character(_)) && !(0x80..=0xbf).contains(&byte);
     broken || byte == ESC
-}
-
-fn next(state: State, byte: u8) -> State {
-    match (state, byte) {
-        (_, ESC) => State::Escape,
-        (State::Ground, 0xc2..=0xdf) => State::Character(1),
-        (State::Ground, 0xe0..=0xef) => State::Character(2),
-        (State::Ground, 0xf0..=0xf4) => State::Character(3),
-        (State::Character(left @ 2..), 0x80..=0xbf) => State::Character(left - 1),
-        (State::Escape, b'[') => State::Control,
-        (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => State::Text,
-        (State::Escape | State::Intermediate, 0x20..=0x2f) => State::Intermediate,
-        (_, CAN | SUB)
-        | (State::Character(1), 0x80..=0xbf)
-        | (State::Escape | State::Intermediate, 0x30..=0x7e)
-        | (State::Control, 0x40..=0x7e)
-        | (State::Text, BEL) => State::Ground,
-        // Not a character after all: this byte may begin one.
-        (State::Character(_), _) => next(State::Ground, byte),
-        (state, _) => state,
-    }
 }
 
 #[cfg(test)]
@@ -103,6 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::terminal::sequence::CAN;
 
     fn tail(output: &[u8]) -> u64 {
         let mut tail = Tail::default();
@@ -133,6 +93,7 @@ mod tests {
             (b"abc\x1b[", 2),
             (b"abc\x1b[38;5", 6),
             (b"\x1b]2;ti\xc3\xa9tle", 11),
+            (b"\x1bPq\x07a", 5),
             (b"x\x1b(", 2),
             (b"x\xe6\xbc", 2),
             (b"\xf0\x9f\x8e", 3),
@@ -147,22 +108,22 @@ mod tests {
         fn pieces_are_the_same_as_the_whole(
             output in prop::collection::vec(
                 prop_oneof![
-                    Just(ESC), Just(b'['), Just(b']'), Just(b'm'), Just(BEL), Just(0xc3),
+                    Just(ESC), Just(b'['), Just(b']'), Just(b'm'), Just(7), Just(0xc3),
                     Just(0xa9), Just(0xf0), Just(CAN), any::<u8>(),
                 ],
                 0..60,
             ),
             piece in 1usize..9,
         ) {
-            let mut simple = State::Ground;
+            let mut simple = Place::Ground;
             let mut len = 0;
             for &byte in &output {
                 if begins_anew(simple, byte) {
                     len = 0;
                 }
-                simple = next(simple, byte);
+                simple = simple.after(byte);
                 len = match simple {
-                    State::Ground => 0,
+                    Place::Ground => 0,
                     _ => len + 1,
                 };
             }

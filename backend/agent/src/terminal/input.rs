@@ -5,38 +5,96 @@ use std::collections::VecDeque;
 /// The most bytes that wait for the program. More are not taken until it has read some.
 const CAPACITY: usize = 64 * 1024;
 
-/// The most clients whose sequences are remembered; the one that typed longest ago is forgotten.
-const MAX_CLIENTS: usize = 64;
+/// The most clients that have left and whose sequences are remembered for when they come back; who
+/// left longest ago is forgotten.
+const MAX_LEFT: usize = 64;
 
 /// Bytes typed but not yet read, and how far each client is.
 #[derive(Debug, Default)]
 pub struct Input {
     waiting: VecDeque<u8>,
-    /// The client that typed last is at the back.
-    clients: VecDeque<(String, u64)>,
+    /// Who left last is at the back.
+    clients: Vec<Client>,
+}
+
+#[derive(Debug)]
+struct Client {
+    name: String,
+    /// How many of its bytes have been taken.
+    sequence: u64,
+    connections: usize,
 }
 
 impl Input {
-    /// How many bytes of this client have been taken.
-    pub fn sequence(&self, client: &str) -> u64 {
-        self.clients
-            .iter()
-            .find(|(name, _)| name == client)
-            .map_or(0, |(_, sequence)| *sequence)
+    /// What a program that is started again begins with: nothing typed, but clients that come back
+    /// go on where they were.
+    pub fn restarted(&self) -> Self {
+        let clients = self.clients.iter().map(|client| Client {
+            name: client.name.clone(),
+            sequence: client.sequence,
+            connections: 0,
+        });
+        let mut input = Self {
+            waiting: VecDeque::new(),
+            clients: clients.collect(),
+        };
+        input.forget_some();
+        input
     }
 
-    /// Takes as many of a client's next bytes as there is room for, and returns how many.
-    pub fn take(&mut self, client: &str, bytes: &[u8]) -> usize {
-        let taken = bytes.len().min(CAPACITY - self.waiting.len());
-        if taken > 0 {
-            self.waiting.extend(&bytes[..taken]);
-            let sequence = self.sequence(client) + taken as u64;
-            self.clients.retain(|(name, _)| name != client);
-            if self.clients.len() == MAX_CLIENTS {
-                self.clients.pop_front();
-            }
-            self.clients.push_back((client.to_owned(), sequence));
+    /// Notes a connection of a client.
+    pub fn join(&mut self, name: &str) {
+        match self.find(name) {
+            Some(client) => client.connections += 1,
+            None => self.clients.push(Client {
+                name: name.to_owned(),
+                sequence: 0,
+                connections: 1,
+            }),
         }
+    }
+
+    /// Notes the end of a connection; `for_good` when the client will not come back.
+    pub fn leave(&mut self, name: &str, for_good: bool) {
+        let Some(index) = self.clients.iter().position(|it| it.name == name) else {
+            return;
+        };
+        self.clients[index].connections -= 1;
+        if self.clients[index].connections > 0 {
+            return;
+        }
+        let client = self.clients.remove(index);
+        if client.sequence > 0 && !for_good {
+            self.clients.push(client);
+            self.forget_some();
+        }
+    }
+
+    fn forget_some(&mut self) {
+        let left = self.clients.iter().filter(|it| it.connections == 0).count();
+        let mut surplus = left.saturating_sub(MAX_LEFT);
+        self.clients.retain(|client| {
+            let forgotten = surplus > 0 && client.connections == 0;
+            surplus -= usize::from(forgotten);
+            !forgotten
+        });
+    }
+
+    /// How many bytes of this client have been taken.
+    pub fn sequence(&self, name: &str) -> u64 {
+        let client = self.clients.iter().find(|it| it.name == name);
+        client.map_or(0, |client| client.sequence)
+    }
+
+    /// Takes as many of the next bytes of a client that has joined as there is room for, and
+    /// returns how many.
+    pub fn take(&mut self, name: &str, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(CAPACITY - self.waiting.len());
+        let Some(client) = self.find(name) else {
+            return 0;
+        };
+        client.sequence += taken as u64;
+        self.waiting.extend(&bytes[..taken]);
         taken
     }
 
@@ -45,11 +103,6 @@ impl Input {
         if bytes.len() <= CAPACITY - self.waiting.len() {
             self.waiting.extend(bytes);
         }
-    }
-
-    /// Forgets a client that will not come back.
-    pub fn forget(&mut self, client: &str) {
-        self.clients.retain(|(name, _)| name != client);
     }
 
     /// The next bytes for the program.
@@ -66,6 +119,10 @@ impl Input {
     pub fn clear(&mut self) {
         self.waiting.clear();
     }
+
+    fn find(&mut self, name: &str) -> Option<&mut Client> {
+        self.clients.iter_mut().find(|it| it.name == name)
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +132,8 @@ mod tests {
     #[test]
     fn is_bounded_and_counted() {
         let mut input = Input::default();
+        input.join("a");
+        input.join("b");
         assert_eq!(input.take("a", b"abc"), 3);
         assert_eq!(input.take("b", &vec![0; CAPACITY]), CAPACITY - 3);
         assert_eq!(input.take("a", b"d"), 0, "full");
@@ -84,15 +143,29 @@ mod tests {
         assert_eq!(input.take("a", b"de"), 2);
         assert_eq!(input.sequence("a"), 5);
         assert_eq!(input.front()[0], b'c');
+        let restarted = input.restarted();
+        assert_eq!((restarted.sequence("a"), restarted.front()), (5, &b""[..]));
     }
 
     #[test]
-    fn clients_are_bounded() {
+    fn who_is_there_is_not_forgotten() {
         let mut input = Input::default();
-        for index in 0..=MAX_CLIENTS {
-            input.take(&index.to_string(), b"x");
+        for name in ["stays", "twice", "twice"] {
+            input.join(name);
+            input.take(name, b"x");
         }
-        assert_eq!(input.sequence("0"), 0, "the oldest is forgotten");
+        input.leave("twice", false);
+        for index in 0..=MAX_LEFT {
+            let name = index.to_string();
+            input.join(&name);
+            input.take(&name, b"x");
+            input.leave(&name, false);
+        }
+        assert_eq!(input.sequence("0"), 0, "left longest ago");
         assert_eq!(input.sequence("1"), 1);
+        assert_eq!((input.sequence("stays"), input.sequence("twice")), (1, 2));
+        input.leave("stays", true);
+        assert_eq!(input.sequence("stays"), 0, "left for good");
+        assert_eq!(input.restarted().clients.len(), MAX_LEFT);
     }
 }

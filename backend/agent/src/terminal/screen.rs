@@ -8,9 +8,10 @@ use alacritty_terminal::Term;
 use alacritty_terminal::event::{Event, EventListener, WindowSize};
 use alacritty_terminal::grid::Dimensions;
 use alacritty_terminal::term::Config;
-use alacritty_terminal::vte::ansi::{Processor, Rgb, Timeout};
+use alacritty_terminal::vte::ansi::Rgb;
 use shellport_wire::viewer::Size;
 
+use super::draw::Pen;
 use super::{cut, snapshot};
 
 /// Lines of scrollback that a snapshot brings back.
@@ -34,7 +35,7 @@ const CELL: (u16, u16) = (8, 16);
 /// A VT emulator that survives its own panics.
 pub struct Screen {
     term: Term<Listener>,
-    parser: Processor<Unsynchronized>,
+    pen: Pen,
     listener: Listener,
     size: Size,
     tail: cut::Tail,
@@ -50,7 +51,7 @@ impl Screen {
         };
         Self {
             term: Term::new(config, &Cells(size), listener.clone()),
-            parser: Processor::new(),
+            pen: Pen::default(),
             listener,
             size,
             tail: cut::Tail::default(),
@@ -61,7 +62,7 @@ impl Screen {
     ///
     /// A panic in the emulator costs the screen its content, nothing else: it starts again, empty.
     pub fn advance(&mut self, output: &[u8]) {
-        self.guarded(|screen| screen.parser.advance(&mut screen.term, output));
+        self.guarded(|screen| screen.pen.draw(&mut screen.term, output));
         self.tail.advance(output);
     }
 
@@ -186,21 +187,6 @@ impl EventListener for Listener {
             }
             _ => {}
         }
-    }
-}
-
-/// Draws a synchronized update (mode 2026) as it comes. Holding it back is the viewer's part; the
-/// screen has to be right at every offset.
-#[derive(Default)]
-struct Unsynchronized;
-
-impl Timeout for Unsynchronized {
-    fn set_timeout(&mut self, _: std::time::Duration) {}
-
-    fn clear_timeout(&mut self) {}
-
-    fn pending_timeout(&self) -> bool {
-        false
     }
 }
 

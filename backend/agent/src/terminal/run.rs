@@ -1,0 +1,293 @@
+//! One start of a terminal's program, with all that came of it.
+//!
+//! Everything is in one [`State`], and every change of it happens between two awaits of the agent's
+//! only thread. A viewer that joins is therefore answered at one offset: what came before is in its
+//! snapshot, what comes after is in the journal, and nothing is in both.
+//!
+//! Output has no queues. The journal is the buffer, each viewer has a place in it
+//! ([`viewer`](super::viewer)), and the PTY is not read while every viewer is a full window behind.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
+use shellport_wire::exit::{Exit, Reason};
+use shellport_wire::viewer::{Role, Size};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::input::Input;
+use super::pty::Pty;
+use super::screen::Screen;
+use super::viewer::{Cursor, Sizes};
+use crate::agent::shown;
+use crate::ended;
+use crate::journal::Journal;
+use crate::launch::Launch;
+use crate::reaper::{Process, Reaper};
+
+/// Bytes of output that are kept for viewers that come back.
+const JOURNAL: usize = 1024 * 1024;
+
+/// The most output that is drawn before others get their turn.
+const READ: usize = 32 * 1024;
+
+/// After the program's end, output is waited for this long after the last of it, when some other
+/// process keeps the PTY open and there is no end of file.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// And at most this long in all.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How often a PTY that no program has open is looked at again.
+const REOPEN: Duration = Duration::from_millis(50);
+
+/// A start of the program; see the module.
+pub struct Run {
+    /// Tells it from every other.
+    pub id: String,
+    argv: Vec<String>,
+    pub state: RefCell<State>,
+    /// A viewer has caught up or left.
+    pub resumed: Notify,
+    /// There is input for the program.
+    pub typed: Notify,
+    /// The program has taken input.
+    pub room: Notify,
+}
+
+/// What a run has come to.
+pub struct State {
+    pub journal: Journal,
+    pub screen: Screen,
+    pub sizes: Sizes,
+    pub input: Input,
+    pub viewers: BTreeMap<u64, Viewer>,
+    pub next_viewer: u64,
+    pub exit: Option<Exit>,
+    running: Option<Running>,
+    stopping: bool,
+}
+
+struct Running {
+    pty: Rc<Pty>,
+    leader: Pid,
+}
+
+/// One who watches.
+pub struct Viewer {
+    pub role: Role,
+    pub cursor: Cursor,
+    pub wake: Rc<Notify>,
+}
+
+impl Run {
+    /// Starts the program on a PTY of `size`. The first byte of its output has the offset `offset`,
+    /// and clients go on where `input` has them.
+    ///
+    /// # Errors
+    /// When the size or the program is not possible.
+    pub fn start(
+        launch: Launch,
+        size: Size,
+        offset: u64,
+        input: Input,
+        reaper: &Rc<Reaper>,
+    ) -> Result<Rc<Self>, Refusal> {
+        let size = checked(size)?;
+        let (pty, process) = Pty::open(size, &launch, reaper)?;
+        let pty = Rc::new(pty);
+        let run = Rc::new(Self {
+            id: new_id(),
+            argv: launch.argv,
+            state: RefCell::new(State {
+                journal: Journal::new(offset, JOURNAL),
+                screen: Screen::new(size),
+                sizes: Sizes::new(offset, size),
+                input,
+                viewers: BTreeMap::new(),
+                next_viewer: 0,
+                exit: None,
+                running: Some(Running {
+                    pty: Rc::clone(&pty),
+                    leader: process.pid,
+                }),
+                stopping: false,
+            }),
+            resumed: Notify::new(),
+            typed: Notify::new(),
+            room: Notify::new(),
+        });
+        let started = Rc::clone(&run);
+        tokio::task::spawn_local(async move {
+            tokio::select! {
+                ended = run.read(&pty, process) => run.finish(ended),
+                () = run.write(&pty) => unreachable!("it only ends by being dropped"),
+            }
+        });
+        Ok(started)
+    }
+
+    /// What the agent tells about the terminal called `name`.
+    pub fn describe(&self, name: &str) -> wire::Terminal {
+        let state = self.state.borrow();
+        wire::Terminal {
+            terminal: name.to_owned(),
+            argv: shown(&self.argv),
+            size: state.sizes.current(),
+            title: state.screen.title(),
+            offset: state.journal.end(),
+            viewers: u32::try_from(state.viewers.len()).unwrap_or(u32::MAX),
+            exit: state.exit.clone(),
+        }
+    }
+
+    /// Sets the size. Output from here on is made for it.
+    ///
+    /// # Errors
+    /// When the size is not allowed.
+    pub fn resize(&self, size: Size) -> Result<(), Refusal> {
+        let size = checked(size)?;
+        let mut state = self.state.borrow_mut();
+        if state.sizes.current() == size || state.exit.is_some() {
+            return Ok(());
+        }
+        let offset = state.journal.end();
+        state.sizes.change(offset, size);
+        state.screen.resize(size);
+        if let Some(running) = &state.running {
+            running.pty.resize(size);
+        }
+        state.wake_viewers();
+        Ok(())
+    }
+
+    /// From now on, an end of the program is our doing. Its leader, unless it has ended already.
+    pub fn stopping(&self) -> Option<Pid> {
+        let mut state = self.state.borrow_mut();
+        state.stopping = true;
+        state.running.as_ref().map(|running| running.leader)
+    }
+
+    /// Signals the foreground process group.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(running) = &self.state.borrow().running {
+            running.pty.signal(signal);
+        }
+    }
+
+    /// Reads the PTY until the program has ended and everything it wrote has been read.
+    async fn read(&self, pty: &Pty, mut process: Process) -> ended::Seen {
+        let mut buffer = vec![0; READ];
+        let seen = loop {
+            let paused = self.is_paused();
+            tokio::select! {
+                seen = &mut process.ended => break ended::seen(seen),
+                () = self.resumed.notified(), if paused => {}
+                read = pty.read(&mut buffer), if !paused => match read {
+                    Ok(count) if count > 0 => self.output(&buffer[..count]),
+                    // Nobody has the other side open. The program may open it again.
+                    Ok(_) | Err(_) => tokio::select! {
+                        seen = &mut process.ended => break ended::seen(seen),
+                        () = sleep(REOPEN) => {}
+                    },
+                },
+            }
+            // A flood must not keep the others' keystrokes waiting.
+            tokio::task::yield_now().await;
+        };
+        // What the program wrote before its end is in the PTY by now, but not all of it may have
+        // been handed over to this side. It fits the journal, so nobody is waited for.
+        let last = Instant::now() + LINGER;
+        let mut quiet = Instant::now() + QUIET;
+        while quiet.min(last) > Instant::now() {
+            tokio::select! {
+                read = pty.read(&mut buffer) => match read {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => self.output(&buffer[..count]),
+                },
+                () = sleep_until(quiet.min(last)) => break,
+            }
+            quiet = Instant::now() + QUIET;
+        }
+        seen
+    }
+
+    fn output(&self, bytes: &[u8]) {
+        let mut state = self.state.borrow_mut();
+        state.journal.push(bytes);
+        state.screen.advance(bytes);
+        let answers = state.screen.take_answers();
+        let watched = state
+            .viewers
+            .values()
+            .any(|viewer| viewer.role == Role::Writer);
+        if !answers.is_empty() && !watched {
+            state.input.answer(&answers);
+            self.typed.notify_one();
+        }
+        state.wake_viewers();
+    }
+
+    /// Only viewers can pause the program, and only all of them together.
+    fn is_paused(&self) -> bool {
+        let state = self.state.borrow();
+        let end = state.journal.end();
+        let mut viewers = state.viewers.values().peekable();
+        viewers.peek().is_some() && viewers.all(|viewer| !viewer.cursor.keeps_up(end))
+    }
+
+    /// Gives the program what was typed, for ever.
+    async fn write(&self, pty: &Pty) {
+        loop {
+            let bytes = self.state.borrow().input.front().to_vec();
+            if bytes.is_empty() {
+                self.typed.notified().await;
+                continue;
+            }
+            match pty.write(&bytes).await {
+                Ok(count) => {
+                    self.state.borrow_mut().input.consume(count);
+                    self.room.notify_waiters();
+                }
+                // Nobody has the other side open; see the reading loop.
+                Err(_) => sleep(REOPEN).await,
+            }
+        }
+    }
+
+    fn finish(&self, seen: ended::Seen) {
+        let mut state = self.state.borrow_mut();
+        let reason = state.stopping.then_some(Reason::Stopped);
+        state.exit = Some(ended::exit(seen, reason));
+        state.running = None;
+        state.input.clear();
+        state.wake_viewers();
+        self.room.notify_waiters();
+    }
+}
+
+/// The time tells runs apart: also those of agents that came before this one in the sandbox.
+fn new_id() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    format!("{:x}", now.map_or(0, |now| now.as_nanos()))
+}
+
+impl State {
+    fn wake_viewers(&self) {
+        for viewer in self.viewers.values() {
+            viewer.wake.notify_one();
+        }
+    }
+}
+
+fn checked(size: Size) -> Result<Size, Refusal> {
+    size.checked().map_err(|error| Refusal {
+        code: RefusalCode::Invalid,
+        message: error.to_string(),
+    })
+}
