@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use crate::ended;
 use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
-use crate::terminal::Terminal;
+use crate::terminal::{Painter, Terminal};
 
 /// The most terminals, ended ones included.
 const MAX_TERMINALS: usize = 32;
@@ -33,6 +33,7 @@ const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "n
 /// The state of one sandbox.
 pub struct Agent {
     reaper: Rc<Reaper>,
+    painter: Painter,
     terminals: RefCell<BTreeMap<String, Rc<Terminal>>>,
     shell: Vec<String>,
     main: RefCell<Option<MainProcess>>,
@@ -46,11 +47,12 @@ impl Agent {
     /// process, which is started.
     ///
     /// # Errors
-    /// When the reaper cannot be started.
+    /// When the reaper or the painter cannot be started.
     pub fn new(command: Vec<String>) -> io::Result<Rc<Self>> {
         let is_shell = is_shell(&command);
         let agent = Rc::new(Self {
             reaper: Reaper::start()?,
+            painter: Painter::start()?,
             terminals: RefCell::default(),
             shell: if is_shell {
                 command.clone()
@@ -85,7 +87,7 @@ impl Agent {
                 let writes = attach.role == Role::Writer;
                 let restarts = writes && attach.restart && terminal.has_ended();
                 if restarts {
-                    terminal.restart(attach.size, &self.reaper)?;
+                    terminal.restart(attach.size, &self.reaper, &self.painter)?;
                 }
                 Ok((terminal, restarts))
             }
@@ -124,7 +126,7 @@ impl Agent {
             let message = format!("there are {MAX_TERMINALS} terminals already; close one first");
             return refuse(RefusalCode::TooMany, message);
         }
-        let terminal = Terminal::open(open, &self.shell, &self.reaper)?;
+        let terminal = Terminal::open(open, &self.shell, &self.reaper, &self.painter)?;
         self.terminals
             .borrow_mut()
             .insert(name, Rc::clone(&terminal));

@@ -71,10 +71,17 @@ pub async fn end(scope: Scope, grace: Duration) {
 /// Sends `signal` to every process in `scope`, group by group.
 fn send(scope: Scope, signal: Signal) {
     match scope {
-        Scope::Session(_) => {
-            let groups: BTreeSet<i32> = members(scope).iter().map(|stat| stat.group).collect();
+        Scope::Session(leader) => {
+            let (inside, starting): (Vec<_>, Vec<_>) = members(scope)
+                .into_iter()
+                .partition(|stat| stat.session == leader.as_raw());
+            let groups: BTreeSet<i32> = inside.iter().map(|stat| stat.group).collect();
             for group in groups {
                 let _ = killpg(Pid::from_raw(group), signal);
+            }
+            // Its group is still the agent's own.
+            for stat in starting {
+                let _ = kill(Pid::from_raw(stat.pid), signal);
             }
         }
         Scope::All => {
@@ -90,13 +97,18 @@ fn members(scope: Scope) -> Vec<Stat> {
     match scope {
         Scope::Session(leader) => all
             .into_iter()
-            .filter(|stat| stat.session == leader.as_raw())
+            .filter(|stat| stat.session == leader.as_raw() || is_starting(stat, leader))
             .collect(),
         Scope::All => descendants(&all, getpid().as_raw())
             .into_iter()
             .filter(|stat| !is_bridge(stat))
             .collect(),
     }
+}
+
+/// Whether a process is the leader before it has made its session.
+fn is_starting(stat: &Stat, leader: Pid) -> bool {
+    stat.pid == leader.as_raw() && stat.parent == getpid().as_raw()
 }
 
 /// Whether a process is our own `bridge`, which entered the sandbox from outside. It carries what

@@ -14,8 +14,8 @@ use tokio::io::unix::AsyncFd;
 /// # Errors
 /// When the process has no descriptor left, or `fd` is not open.
 pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: the borrow ends with this call, during which the caller holds the owner of `fd`: the
-    // agent has one thread, and nothing between here and the clone can close a descriptor.
+    // SAFETY: the borrow ends with this call, during which the caller holds the owner of `fd`,
+    // and no other thread of the agent closes descriptors.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed.try_clone_to_owned()
 }

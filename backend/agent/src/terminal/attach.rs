@@ -14,7 +14,7 @@ use shellport_wire::viewer::{
 use tokio::sync::Notify;
 
 use super::Terminal;
-use super::run::{Run, Viewer};
+use super::run::{JOURNAL, Run, Viewer};
 use super::viewer::{Cursor, Next};
 use crate::link::{FrameReader, FrameWriter};
 
@@ -79,7 +79,7 @@ struct Seat {
     pings: Rc<RefCell<VecDeque<u64>>>,
     /// The last sequence that the client was told, and its snapshot, if one is due.
     told: u64,
-    draw: bool,
+    redraw: bool,
     gap: Option<(u64, u64)>,
 }
 
@@ -163,7 +163,7 @@ impl Seat {
                 wake,
                 pings: Rc::default(),
                 told: sequence,
-                draw: start == Start::Snapshot,
+                redraw: start == Start::Snapshot,
                 gap,
             };
             (seat, hello)
@@ -190,17 +190,51 @@ impl Seat {
             match self.step(writer) {
                 Step::Send(message) => writer.message(&message).await?,
                 Step::Output => writer.flush().await?,
-                Step::Snapshot(message, offset, bytes) => {
-                    writer.message(&message).await?;
-                    for part in bytes.chunks(MAX_PAYLOAD) {
-                        writer.bytes(Kind::Snapshot, offset, part).await?;
-                    }
-                }
-                Step::Again => {}
+                Step::Draw => self.draw(writer).await?,
                 Step::Last(message) => return writer.message(&message).await,
                 Step::Wait => self.wake.notified().await,
             }
         }
+    }
+
+    /// Sends a snapshot, and goes on where it is valid. It stays due when the journal has moved on
+    /// beyond that meanwhile.
+    async fn draw(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
+        self.redraw = true;
+        let place = self.run.painter.place().await;
+        let (snapshot, end, size, number) = {
+            let state = self.run.state.borrow();
+            let (size, number) = (state.sizes.current(), state.sizes.last());
+            let snapshot = state.canvas.snapshot(size, place);
+            (snapshot, state.journal.end(), size, number)
+        };
+        let (bytes, tail) = snapshot.await.map_err(io::Error::other)?;
+        let offset = {
+            let mut state = self.run.state.borrow_mut();
+            // Of a sequence longer than the journal, what is left is only text.
+            let offset = end - tail.min(JOURNAL as u64);
+            if offset < state.journal.start() {
+                return Ok(());
+            }
+            let Some(viewer) = state.viewers.get_mut(&self.id) else {
+                return Ok(());
+            };
+            viewer.cursor.jump(offset, number);
+            offset
+        };
+        self.redraw = false;
+        self.run.resumed.notify_one();
+        let length = bytes.len() as u64;
+        let snapshot = ServerMessage::Snapshot {
+            offset,
+            size,
+            length,
+        };
+        writer.message(&snapshot).await?;
+        for part in bytes.chunks(MAX_PAYLOAD) {
+            writer.bytes(Kind::Snapshot, offset, part).await?;
+        }
+        Ok(())
     }
 
     /// What to do next; output is staged.
@@ -222,23 +256,8 @@ impl Seat {
         let Some(viewer) = state.viewers.get_mut(&self.id) else {
             return Step::Wait;
         };
-        if self.draw {
-            self.draw = false;
-            let (bytes, tail) = state.screen.snapshot();
-            // Of a sequence longer than the journal, what is left is only text.
-            let offset = state
-                .journal
-                .end()
-                .saturating_sub(tail)
-                .max(state.journal.start());
-            viewer.cursor.jump(offset, &state.sizes);
-            run.resumed.notify_one();
-            let message = ServerMessage::Snapshot {
-                offset,
-                size: state.sizes.current(),
-                length: bytes.len() as u64,
-            };
-            return Step::Snapshot(message, offset, bytes);
+        if self.redraw {
+            return Step::Draw;
         }
         match viewer
             .cursor
@@ -254,10 +273,7 @@ impl Seat {
                 Step::Send(ServerMessage::Resize { size, offset })
             }
             Next::Gap(from, to) => Step::Send(ServerMessage::Gap { from, to }),
-            Next::Snapshot => {
-                self.draw = true;
-                Step::Again
-            }
+            Next::Snapshot => Step::Draw,
             Next::Wait => Step::Wait,
             Next::UpToDate => match &state.exit {
                 Some(exit) => Step::Last(ServerMessage::Exit {
@@ -282,9 +298,9 @@ impl Drop for Seat {
 enum Step {
     Send(ServerMessage),
     Output,
-    Snapshot(ServerMessage, u64, Vec<u8>),
+    /// A snapshot.
+    Draw,
     Last(ServerMessage),
-    Again,
     Wait,
 }
 

@@ -7,6 +7,7 @@ mod attach;
 mod cut;
 mod draw;
 mod input;
+mod painter;
 mod pty;
 mod run;
 mod screen;
@@ -28,6 +29,7 @@ use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
 
 pub use self::attach::serve;
+pub use self::painter::Painter;
 
 /// Between asking a closed terminal's processes to end and killing them.
 const GRACE: Duration = Duration::from_secs(2);
@@ -48,10 +50,18 @@ impl Terminal {
     pub fn open(
         open: wire::Open,
         shell: &[String],
-        reaper: &Rc<Reaper>,
+        reaper: &Reaper,
+        painter: &Painter,
     ) -> Result<Rc<Self>, Refusal> {
         let launch = Launch::new(&open.program, shell)?;
-        let run = Run::start(launch, open.size, 0, Input::default(), reaper)?;
+        let run = Run::start(
+            launch,
+            open.size,
+            0,
+            Input::default(),
+            reaper,
+            painter.clone(),
+        )?;
         Ok(Rc::new(Self {
             name: open.terminal.clone(),
             open,
@@ -64,7 +74,7 @@ impl Terminal {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn restart(&self, size: Size, reaper: &Rc<Reaper>) -> Result<(), Refusal> {
+    pub fn restart(&self, size: Size, reaper: &Reaper, painter: &Painter) -> Result<(), Refusal> {
         let ended = self.run();
         if !self.has_ended() {
             return Ok(());
@@ -74,7 +84,7 @@ impl Terminal {
             let state = ended.state.borrow();
             (state.journal.end(), state.input.restarted())
         };
-        *self.run.borrow_mut() = Run::start(launch, size, offset, input, reaper)?;
+        *self.run.borrow_mut() = Run::start(launch, size, offset, input, reaper, painter.clone())?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! One start of a terminal's program, with all that came of it.
 //!
 //! Everything is in one [`State`], and every change of it happens between two awaits of the agent's
-//! only thread. A viewer that joins is therefore answered at one offset: what came before is in its
+//! main thread. (The screen is drawn on another, see [`painter`](super::painter).) A viewer that joins is therefore answered at one offset: what came before is in its
 //! snapshot, what comes after is in the journal, and nothing is in both.
 //!
 //! Output has no queues. The journal is the buffer, each viewer has a place in it
@@ -21,8 +21,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::input::Input;
+use super::painter::{Answers, Canvas, Painter};
 use super::pty::Pty;
-use super::screen::Screen;
 use super::viewer::{Cursor, Sizes};
 use crate::agent::shown;
 use crate::ended;
@@ -31,10 +31,10 @@ use crate::launch::Launch;
 use crate::reaper::{Process, Reaper};
 
 /// Bytes of output that are kept for viewers that come back.
-const JOURNAL: usize = 1024 * 1024;
+pub const JOURNAL: usize = 1024 * 1024;
 
 /// The most output that is drawn before others get their turn.
-const READ: usize = 32 * 1024;
+const READ: usize = 16 * 1024;
 
 /// After the program's end, output is waited for this long after the last of it, when some other
 /// process keeps the PTY open and there is no end of file.
@@ -52,6 +52,7 @@ pub struct Run {
     pub id: String,
     argv: Vec<String>,
     pub state: RefCell<State>,
+    pub painter: Painter,
     /// A viewer has caught up or left.
     pub resumed: Notify,
     /// There is input for the program.
@@ -63,7 +64,7 @@ pub struct Run {
 /// What a run has come to.
 pub struct State {
     pub journal: Journal,
-    pub screen: Screen,
+    pub canvas: Canvas,
     pub sizes: Sizes,
     pub input: Input,
     pub viewers: BTreeMap<u64, Viewer>,
@@ -96,17 +97,19 @@ impl Run {
         size: Size,
         offset: u64,
         input: Input,
-        reaper: &Rc<Reaper>,
+        reaper: &Reaper,
+        painter: Painter,
     ) -> Result<Rc<Self>, Refusal> {
         let size = checked(size)?;
         let (pty, process) = Pty::open(size, &launch, reaper)?;
         let pty = Rc::new(pty);
+        let (canvas, answers) = Canvas::new(size);
         let run = Rc::new(Self {
             id: new_id(),
             argv: launch.argv,
             state: RefCell::new(State {
                 journal: Journal::new(offset, JOURNAL),
-                screen: Screen::new(size),
+                canvas,
                 sizes: Sizes::new(offset, size),
                 input,
                 viewers: BTreeMap::new(),
@@ -118,6 +121,7 @@ impl Run {
                 }),
                 stopping: false,
             }),
+            painter,
             resumed: Notify::new(),
             typed: Notify::new(),
             room: Notify::new(),
@@ -127,6 +131,7 @@ impl Run {
             tokio::select! {
                 ended = run.read(&pty, process) => run.finish(ended),
                 () = run.write(&pty) => unreachable!("it only ends by being dropped"),
+                () = run.answer(answers) => unreachable!("the run itself has the other end"),
             }
         });
         Ok(started)
@@ -139,7 +144,7 @@ impl Run {
             terminal: name.to_owned(),
             argv: shown(&self.argv),
             size: state.sizes.current(),
-            title: state.screen.title(),
+            title: state.canvas.title(),
             offset: state.journal.end(),
             viewers: u32::try_from(state.viewers.len()).unwrap_or(u32::MAX),
             exit: state.exit.clone(),
@@ -158,7 +163,6 @@ impl Run {
         }
         let offset = state.journal.end();
         state.sizes.change(offset, size);
-        state.screen.resize(size);
         if let Some(running) = &state.running {
             running.pty.resize(size);
         }
@@ -189,7 +193,7 @@ impl Run {
                 seen = &mut process.ended => break ended::seen(seen),
                 () = self.resumed.notified(), if paused => {}
                 read = pty.read(&mut buffer), if !paused => match read {
-                    Ok(count) if count > 0 => self.output(&buffer[..count]),
+                    Ok(count) if count > 0 => self.output(&buffer[..count]).await,
                     // Nobody has the other side open. The program may open it again.
                     Ok(_) | Err(_) => tokio::select! {
                         seen = &mut process.ended => break ended::seen(seen),
@@ -208,7 +212,7 @@ impl Run {
             tokio::select! {
                 read = pty.read(&mut buffer) => match read {
                     Ok(0) | Err(_) => break,
-                    Ok(count) => self.output(&buffer[..count]),
+                    Ok(count) => self.output(&buffer[..count]).await,
                 },
                 () = sleep_until(quiet.min(last)) => break,
             }
@@ -217,20 +221,26 @@ impl Run {
         seen
     }
 
-    fn output(&self, bytes: &[u8]) {
+    async fn output(&self, bytes: &[u8]) {
+        let place = self.painter.place().await;
         let mut state = self.state.borrow_mut();
         state.journal.push(bytes);
-        state.screen.advance(bytes);
-        let answers = state.screen.take_answers();
-        let watched = state
+        // A writer's own terminal answers what the program asks.
+        let answer = state
             .viewers
             .values()
-            .any(|viewer| viewer.role == Role::Writer);
-        if !answers.is_empty() && !watched {
-            state.input.answer(&answers);
+            .all(|viewer| viewer.role != Role::Writer);
+        let size = state.sizes.current();
+        state.canvas.draw(bytes.to_vec(), size, answer, place);
+        state.wake_viewers();
+    }
+
+    /// Gives the program the answers to what it asked while no writer was there.
+    async fn answer(&self, mut answers: Answers) {
+        while let Some(answer) = answers.recv().await {
+            self.state.borrow_mut().input.answer(&answer);
             self.typed.notify_one();
         }
-        state.wake_viewers();
     }
 
     /// Only viewers can pause the program, and only all of them together.

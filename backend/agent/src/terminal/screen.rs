@@ -1,8 +1,7 @@
 //! The screen of a terminal: what its output has drawn so far.
 
-use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alacritty_terminal::Term;
 use alacritty_terminal::event::{Event, EventListener, WindowSize};
@@ -44,7 +43,10 @@ pub struct Screen {
 impl Screen {
     /// An empty screen.
     pub fn new(size: Size) -> Self {
-        let listener = Listener::default();
+        Self::with(size, Listener::default())
+    }
+
+    fn with(size: Size, listener: Listener) -> Self {
         let config = Config {
             scrolling_history: HISTORY,
             ..Config::default()
@@ -66,20 +68,23 @@ impl Screen {
         self.tail.advance(output);
     }
 
-    /// Gives the screen another size; lines are wrapped again.
+    /// Gives the screen this size; when it is another, lines are wrapped again.
     pub fn resize(&mut self, size: Size) {
+        if size == self.size {
+            return;
+        }
         self.size = size;
         self.guarded(|screen| screen.term.resize(Cells(size)));
     }
 
-    /// The title that a program set last.
-    pub fn title(&self) -> String {
-        self.listener.0.borrow().title.clone()
+    /// The title, also of times to come.
+    pub fn title(&self) -> Title {
+        Title(self.listener.clone())
     }
 
     /// The answers to queries in the output since this was last called.
     pub fn take_answers(&mut self) -> Vec<u8> {
-        let events = std::mem::take(&mut self.listener.0.borrow_mut().events);
+        let events = std::mem::take(&mut self.listener.heard().events);
         let mut answers = Vec::new();
         for event in events {
             match event {
@@ -109,7 +114,7 @@ impl Screen {
     /// in neither.
     pub fn snapshot(&mut self) -> (Vec<u8>, u64) {
         let mut bytes = Vec::new();
-        let title = self.title();
+        let title = self.listener.heard().title.clone();
         self.guarded(|screen| {
             let mut drawn = Vec::new();
             snapshot::write(&mut screen.term, &title, &mut drawn);
@@ -129,7 +134,7 @@ impl Screen {
 
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
-            *self = Self::new(self.size);
+            *self = Self::with(self.size, self.listener.clone());
         }
     }
 }
@@ -153,7 +158,23 @@ impl Dimensions for Cells {
 
 /// Collects what the emulator says while it parses.
 #[derive(Clone, Default)]
-struct Listener(Rc<RefCell<Heard>>);
+struct Listener(Arc<Mutex<Heard>>);
+
+impl Listener {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The title of a screen that is drawn elsewhere.
+pub struct Title(Listener);
+
+impl Title {
+    /// The one that a program set last.
+    pub fn text(&self) -> String {
+        self.0.heard().title.clone()
+    }
+}
 
 #[derive(Default)]
 struct Heard {
@@ -170,7 +191,7 @@ const MAX_TITLE: usize = 256;
 
 impl EventListener for Listener {
     fn send_event(&self, event: Event) {
-        let mut heard = self.0.borrow_mut();
+        let mut heard = self.heard();
         match event {
             Event::Title(title) => {
                 heard.title = title
@@ -232,6 +253,6 @@ mod tests {
         output.extend("é".repeat(1000).bytes());
         output.push(7);
         let screen = screen(&output);
-        assert_eq!(screen.title().chars().count(), MAX_TITLE);
+        assert_eq!(screen.title().text().chars().count(), MAX_TITLE);
     }
 }

@@ -49,7 +49,8 @@ impl Sizes {
         Some((self.dropped + index as u64, self.changes[index].1))
     }
 
-    fn last(&self) -> u64 {
+    /// The number of the change that is in force now.
+    pub fn last(&self) -> u64 {
         self.dropped + self.changes.len() as u64 - 1
     }
 
@@ -134,11 +135,11 @@ impl Cursor {
         self.acknowledged = self.acknowledged.max(offset.min(self.position));
     }
 
-    /// Notes that a snapshot valid at `offset` is sent.
-    pub fn jump(&mut self, offset: u64, sizes: &Sizes) {
+    /// Goes on at `offset`, knowing the size with this number: that of a snapshot.
+    pub fn jump(&mut self, offset: u64, size: u64) {
         self.position = offset;
         self.acknowledged = offset;
-        self.size = sizes.last();
+        self.size = size;
     }
 
     /// What to send next, at most `max` bytes of it; the cursor moves on as if it had been sent.
@@ -177,7 +178,7 @@ impl Cursor {
             Behind::Gap => {
                 let (from, known) = (self.position, self.size);
                 let to = journal.start().max(from);
-                self.jump(to, sizes);
+                self.jump(to, sizes.last());
                 let Some((number, size)) = sizes.at(to) else {
                     // Even the size there is forgotten: the next one that is known has to do.
                     self.size = sizes.dropped;
@@ -303,7 +304,7 @@ mod tests {
                         }
                         Next::Snapshot => {
                             prop_assert!(!gap);
-                            cursor.jump(journal.end(), &sizes);
+                            cursor.jump(journal.end(), sizes.last());
                             expected = journal.end();
                             size = sizes.current();
                         }

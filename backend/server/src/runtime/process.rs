@@ -9,12 +9,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use shellport_wire::agent::Request;
 use tokio::process::Command;
 
 use super::socket;
 use super::{Isolation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream};
-use crate::agent;
+use crate::agent::{self, AgentError};
 use crate::id::SessionId;
 use crate::session::Spec;
 
@@ -142,13 +144,17 @@ impl Runtime for ProcessRuntime {
         let Ok(stream) = socket::connect(&self.run, id).await else {
             return Ok(());
         };
+        let agent = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let request = Request::Shutdown { grace_ms: 0 };
         // It closes the connection when it is done.
-        let _ = agent::ask(
-            Box::new(stream),
-            &Request::Shutdown { grace_ms: 0 },
-            Some(KILL),
-        )
-        .await;
+        let asked = agent::ask(Box::new(stream), &request, Some(KILL)).await;
+        if let (Err(AgentError::Silent), Some(pid)) = (asked, agent) {
+            // Its terminals hang up with it.
+            kill(Pid::from_raw(pid), Signal::SIGKILL).map_err(|cause| RuntimeError::Host {
+                step: "killing the agent",
+                cause: cause.into(),
+            })?;
+        }
         Ok(())
     }
 

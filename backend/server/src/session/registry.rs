@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -109,6 +109,8 @@ pub struct Registry {
     runtime: Arc<dyn Runtime>,
     store: Store,
     max_sessions: usize,
+    /// One for each session that may still be made.
+    slots: Arc<Semaphore>,
     stop_grace: Duration,
     sessions: RwLock<HashMap<SessionId, Session>>,
     /// The idempotency keys that are being worked on.
@@ -129,6 +131,7 @@ impl Registry {
             runtime,
             store,
             max_sessions,
+            slots: Arc::new(Semaphore::new(max_sessions)),
             stop_grace,
             sessions: RwLock::default(),
             keys: std::sync::Mutex::default(),
@@ -191,21 +194,32 @@ impl Registry {
             version: 1,
             spec: new.spec,
         };
-        if self.lock_read().len() >= self.max_sessions {
+        let Some(slot) = self.slot() else {
             return Err(RegistryError::TooMany(self.max_sessions));
-        }
+        };
         // In a task of its own: a client that goes now must not leave a record without a driver.
         let registry = Arc::clone(self);
         let created = tokio::spawn(async move {
             registry.store.insert(&record, new.key).await?;
-            Ok(registry.drive(record, None))
+            Ok(registry.drive(record, None, Some(slot)))
         });
         let session = created.await.unwrap_or(Err(RegistryError::Closing))?;
         Ok((session, true))
     }
 
-    /// Starts the driver of a session that is stored.
-    pub(super) fn drive(self: &Arc<Self>, record: Record, lifeline: Option<Link>) -> Session {
+    /// A place for one more session, if there is any.
+    pub(super) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).try_acquire_owned().ok()
+    }
+
+    /// Starts the driver of a session that is stored. One that was made when more were allowed may
+    /// have no slot.
+    pub(super) fn drive(
+        self: &Arc<Self>,
+        record: Record,
+        lifeline: Option<Link>,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Session {
         let id = record.id.clone();
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let (view, watcher) = watch::channel(View {
@@ -235,6 +249,7 @@ impl Registry {
         self.drivers.spawn(async move {
             driver.run().await;
             registry.lock_write().remove(&id);
+            drop(slot);
         });
         session
     }

@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::support::api::id;
 use crate::support::backend::on_backends;
 use crate::support::http::Client;
 use crate::support::server::TestServer;
-use crate::support::wait::{LONG, until};
+use crate::support::wait::{LONG, until, within};
 
 async fn a_session_is_made_and_deleted(server: &TestServer) {
     let client = &server.client;
@@ -160,3 +161,14 @@ async fn sessions_are_bounded(server: &TestServer) {
     client.session().await;
 }
 on_backends!(sessions_are_bounded: docker, process => ["--max-sessions=1"]);
+
+/// One that hangs cannot be asked to end.
+async fn an_agent_that_hangs_is_removed(server: &TestServer) {
+    let client = &server.client;
+    let session = client.session().await;
+    let stop = client.shell(&session, "kill -STOP $PPID");
+    assert!(timeout(Duration::from_secs(1), stop).await.is_err());
+    within("the delete", LONG, client.remove(&session)).await;
+    assert_eq!(client.sessions().await, Vec::<String>::new());
+}
+on_backends!(an_agent_that_hangs_is_removed: process);
