@@ -13,8 +13,9 @@ use alacritty_terminal::index::Column;
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::{Cell, Flags};
 use alacritty_terminal::vte::ansi::{CharsetIndex, Processor, StandardCharset, Timeout};
+use memchr::memchr;
 
-use super::sequence::Place;
+use super::sequence::{ESC, Place};
 
 /// The shortest run that is worth it.
 const RUN: usize = 8;
@@ -23,8 +24,10 @@ const RUN: usize = 8;
 #[derive(Default)]
 pub struct Pen {
     parser: Processor<Unsynchronized>,
-    /// Where the parser is.
+    /// Where the parser is. A character of UTF-8 counts as no place of its own.
     place: Place,
+    /// Whether the last byte was part of a character of UTF-8, perhaps not the last part.
+    in_character: bool,
 }
 
 impl Pen {
@@ -40,26 +43,55 @@ impl Pen {
     }
 
     /// Where the next run begins, or the end; the place is the one there.
-    ///
-    /// The byte after an incomplete character never begins a run, so the parser, which only then
-    /// knows that the character is broken, is never left in the middle of one.
     fn find(&mut self, output: &[u8]) -> usize {
         let mut at = 0;
-        while let Some(&byte) = output.get(at) {
+        while at < output.len() {
             if self.place == Place::Ground {
-                let length = printable(&output[at..]);
-                if length >= RUN {
-                    break;
+                let text = &output[at..];
+                let text = &text[..memchr(ESC, text).unwrap_or(text.len())];
+                if let Some(start) = self.find_in_text(text) {
+                    return at + start;
                 }
-                if length > 0 {
-                    at += length;
+                at += text.len();
+                let whole = control_sequence(&output[at..]);
+                if whole > 0 {
+                    self.in_character = false;
+                    at += whole;
                     continue;
                 }
             }
-            self.place = self.place.after(byte);
-            at += 1;
+            if let Some(&byte) = output.get(at) {
+                self.place = self.place.after(byte);
+                self.in_character = false;
+                at += 1;
+            }
         }
         at
+    }
+
+    /// Where the first run begins in text without sequences.
+    ///
+    /// The byte after a character of UTF-8 never begins a run. Only with it does the parser know
+    /// that the character was incomplete, and it must not be left in the middle of one.
+    fn find_in_text(&mut self, text: &[u8]) -> Option<usize> {
+        if text.len() < RUN {
+            // Between sequences, most of it is.
+            self.in_character = text
+                .last()
+                .map_or(self.in_character, |byte| !byte.is_ascii());
+            return None;
+        }
+        let mut at = 0;
+        while let Some(&byte) = text.get(at) {
+            let start = at + usize::from(self.in_character);
+            let length = printable(&text[at..]);
+            self.in_character = length == 0 && !byte.is_ascii();
+            if at + length >= start + RUN {
+                return Some(start);
+            }
+            at += length.max(1);
+        }
+        None
     }
 
     fn print<L: EventListener>(&mut self, term: &mut Term<L>, mut run: &[u8]) {
@@ -76,8 +108,30 @@ impl Pen {
 
 /// How many bytes at the front are printable ASCII.
 fn printable(output: &[u8]) -> usize {
-    let end = output.iter().position(|byte| !matches!(byte, 0x20..=0x7e));
-    end.unwrap_or(output.len())
+    let is_printable = |byte: &u8| matches!(byte, 0x20..=0x7e);
+    // Without a branch for each byte, so that the compiler makes one comparison of many.
+    let (chunks, _) = output.as_chunks::<16>();
+    let are_printable =
+        |chunk: &&[u8; 16]| chunk.iter().fold(true, |all, it| all & is_printable(it));
+    let whole = 16 * chunks.iter().take_while(are_printable).count();
+    let rest = &output[whole..];
+    whole
+        + rest
+            .iter()
+            .position(|it| !is_printable(it))
+            .unwrap_or(rest.len())
+}
+
+/// The length of the control sequence at the front: 0 when there is no whole one.
+fn control_sequence(output: &[u8]) -> usize {
+    let Some(rest) = output.strip_prefix(b"\x1b[") else {
+        return 0;
+    };
+    let end = rest.iter().position(|byte| !matches!(byte, 0x20..=0x3f));
+    match end {
+        Some(end) if matches!(rest[end], 0x40..=0x7e) => 2 + end + 1,
+        _ => 0,
+    }
 }
 
 /// Writes as much of `text` as goes on the line before its last column, and returns how many bytes
