@@ -6,16 +6,20 @@ use std::future::pending;
 use std::io;
 use std::path::Path;
 
-use tokio::io::{copy, stdin, stdout};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, stdin, stdout};
 use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 
 use crate::init::SOCKET;
+
+/// Bytes that are copied at once.
+const BUFFER: usize = 64 * 1024;
 
 /// Copies both ways until the agent closes. When the server stops sending, or the agent stops
 /// listening, what the agent still has to say is copied nevertheless.
 ///
 /// # Errors
-/// When there is no agent at the socket.
+/// When there is no agent at the socket, or nobody at standard output.
 pub fn main(directory: &Path) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -29,11 +33,25 @@ pub fn main(directory: &Path) -> io::Result<()> {
             pending::<Infallible>().await
         };
         tokio::select! {
-            result = async { copy(&mut from_agent, &mut stdout()).await } => result,
+            result = pass_on(&mut from_agent) => result,
             never = to_agent => match never {},
         }
     });
     // A read of standard input cannot be interrupted, and would keep the runtime from ending.
     runtime.shutdown_background();
-    result.map(drop)
+    result
+}
+
+/// The agent may close while something for it is still unread. Then the end of what it says is an
+/// error, and `tokio::io::copy` would drop what it has read before that.
+async fn pass_on(from_agent: &mut OwnedReadHalf) -> io::Result<()> {
+    let mut stdout = stdout();
+    let mut buffer = vec![0; BUFFER];
+    while let Ok(count) = from_agent.read(&mut buffer).await
+        && count > 0
+    {
+        stdout.write_all(&buffer[..count]).await?;
+        stdout.flush().await?;
+    }
+    Ok(())
 }

@@ -74,31 +74,6 @@ async fn the_first_viewer_starts_the_terminal_at_its_size(server: &TestServer) {
 }
 on_backends!(the_first_viewer_starts_the_terminal_at_its_size: docker, podman, exec, process);
 
-/// More than a window, so that a viewer who does not read cannot have got it all, and less than the
-/// journal keeps.
-async fn a_slow_viewer_gets_the_end_that_was(server: &TestServer) {
-    let client = &server.client;
-    let session = client.session().await;
-    let mut slow = Viewer::attach(client, &session, "main", "cols=80&rows=24").await;
-    let mut quick = Viewer::attach(client, &session, "main", "cols=80&rows=24").await;
-    quick.line("seq 1 100000; exit 3").await;
-    quick.drain().await;
-    assert_eq!(quick.exit, Some(exited(3)));
-    let mut next = Viewer::attach(client, &session, "main", "restart=true").await;
-    assert_eq!(next.hello.start, Start::Fresh);
-    next.line("echo $((6*7))").await;
-    next.until("42").await;
-    slow.drain().await;
-    assert_eq!(slow.exit, Some(exited(3)));
-    assert_eq!(slow.offset(), next.hello.offset, "and no byte of the next");
-    // The first comes behind what the shell says of its own.
-    let numbers: String = (2..=100_000)
-        .map(|number| format!("{number}\r\n"))
-        .collect();
-    assert!(slow.text().contains(&numbers));
-}
-on_backends!(a_slow_viewer_gets_the_end_that_was: process, docker);
-
 async fn terminals_are_opened_listed_resized_and_closed(server: &TestServer) {
     let client = &server.client;
     let session = client.session().await;

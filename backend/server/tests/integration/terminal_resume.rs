@@ -127,6 +127,29 @@ async fn input_that_was_applied_is_refused(server: &TestServer) {
 }
 on_backends!(input_that_was_applied_is_refused: docker, process);
 
+/// More than a window, so that a viewer who does not read cannot have got it all, and less than the
+/// journal keeps.
+async fn a_slow_viewer_gets_the_end_that_was(server: &TestServer) {
+    let client = &server.client;
+    let session = client.session().await;
+    let mut slow = Viewer::attach(client, &session, "main", "cols=80&rows=24").await;
+    let mut quick = Viewer::attach(client, &session, "main", "cols=80&rows=24").await;
+    quick.line("seq 1 100000; exit 3").await;
+    quick.drain().await;
+    assert_eq!(quick.exit, Some(exited(3)));
+    let mut next = Viewer::attach(client, &session, "main", "restart=true").await;
+    assert_eq!(next.hello.start, Start::Fresh);
+    next.line("echo $((6*7))").await;
+    next.until("42").await;
+    slow.drain().await;
+    assert_eq!(slow.exit, Some(exited(3)));
+    assert_eq!(slow.offset(), next.hello.offset, "and no byte of the next");
+    // The first number comes behind what the shell says of its own.
+    let numbers = numbered(100_000).split_off("1\r\n".len());
+    assert!(slow.text().contains(str::from_utf8(&numbers).unwrap()));
+}
+on_backends!(a_slow_viewer_gets_the_end_that_was: process, docker);
+
 /// The program prints much at once and ends at once: its end comes after its last byte, always.
 async fn runs(client: &Client, session: &str, framed: bool, times: usize, expected: &[u8]) {
     for run in 0..times {

@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::{SplitSink, SplitStream, unfold};
+use futures_util::{SinkExt, Stream, StreamExt};
 use shellport_wire::agent::RefusalCode;
 use shellport_wire::close;
 use tokio::sync::mpsc;
@@ -96,19 +97,28 @@ pub(super) enum Ended {
     Agent(String),
 }
 
-/// Forwards what the queue holds to the agent, for ever.
+/// Forwards frames to the agent, for ever.
 ///
 /// An agent that has sent the exit closes the connection, so a write may fail while the exit is
 /// still to be read. The end of a connection is therefore the reader's to find.
-pub(super) async fn pump(mut writer: LinkWriter, mut queue: mpsc::Receiver<Bytes>) -> Infallible {
-    while let Some(frame) = queue.recv().await {
+pub(super) async fn pump(mut writer: LinkWriter, frames: impl Stream<Item = Bytes>) -> Infallible {
+    let mut frames = pin!(frames);
+    while let Some(frame) = frames.next().await {
         if writer.frame(frame).await.is_err() {
             break;
         }
     }
-    // Whoever acknowledges what is still being read must not wait for an agent that is gone.
-    while queue.recv().await.is_some() {}
+    // Whoever still hands one over must not wait for an agent that is gone.
+    while frames.next().await.is_some() {}
     pending().await
+}
+
+/// The frames that come through a queue.
+pub(super) fn queued(queue: mpsc::Receiver<Bytes>) -> impl Stream<Item = Bytes> {
+    unfold(queue, async |mut queue| {
+        let frame = queue.recv().await?;
+        Some((frame, queue))
+    })
 }
 
 /// The next frame from the agent, with pings to the client in between.

@@ -7,7 +7,7 @@ use shellport_wire::frame::{Frame, Kind};
 use shellport_wire::viewer::{ClientMessage, Role, ServerMessage};
 use tokio::sync::mpsc;
 
-use super::connection::{End, Ended, Incoming, Sink, Source, pump, send};
+use super::connection::{End, Ended, Incoming, Sink, Source, pump, queued, send};
 use crate::agent::{LinkReader, LinkWriter, refusal};
 
 /// Frames from the client that wait for the agent. It takes every frame at once, so this is only
@@ -22,11 +22,11 @@ pub(super) async fn run(
     sink: &mut Sink,
     source: &mut Source<'_>,
 ) -> Ended {
-    let (queue, queued) = mpsc::channel(QUEUE);
+    let (queue, frames) = mpsc::channel(QUEUE);
     tokio::select! {
         ended = downstream(Incoming::new(reader), sink) => ended,
         end = upstream(role, source, queue) => Ended::Client(end),
-        never = pump(writer, queued) => match never {},
+        never = pump(writer, queued(frames)) => match never {},
     }
 }
 

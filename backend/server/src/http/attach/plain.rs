@@ -2,24 +2,30 @@
 //!
 //! The client neither counts nor acknowledges, so the server does both: output counts as
 //! acknowledged when it has been written to the socket, and input is sent on within the agent's
-//! window, so that a client that types more waits.
+//! window, so that a client that types more waits. Output never waits for an acknowledgement to be
+//! written: the agent may have said its last word, and nobody may read what goes to it.
 
 use std::time::Duration;
 
 use axum::extract::ws::{Message, Utf8Bytes};
 use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::{select, unfold};
 use shellport_wire::close;
 use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
 use shellport_wire::plain::PlainInput;
-use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, ServerMessage};
+use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, ServerMessage, WINDOW};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use super::connection::{End, Ended, Incoming, Sink, Source, pump, send};
+use super::connection::{End, Ended, Incoming, Sink, Source, pump, queued, send};
 use crate::agent::{LinkReader, LinkWriter, refusal};
 
 /// How often a client that waits for the program is excused.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// After how many bytes output is acknowledged: often enough that the agent's window never closes.
+const ACK: u64 = WINDOW / 4;
 
 /// As in the other dialect.
 const QUEUE: usize = 16;
@@ -31,24 +37,26 @@ pub(super) async fn run(
     sink: &mut Sink,
     source: &mut Source<'_>,
 ) -> Ended {
-    let (queue, queued) = mpsc::channel(QUEUE);
+    let (queue, frames) = mpsc::channel(QUEUE);
     let (applied, progress) = watch::channel(None);
+    let (written, acknowledgements) = watch::channel(0);
+    let frames = select(queued(frames), acknowledging(acknowledgements));
     tokio::select! {
-        ended = downstream(Incoming::new(reader), sink, queue.clone(), applied) => ended,
+        ended = downstream(Incoming::new(reader), sink, written, applied) => ended,
         end = upstream(source, queue, progress) => Ended::Client(end),
-        never = pump(writer, queued) => match never {},
+        never = pump(writer, frames) => match never {},
     }
 }
 
 async fn downstream(
     mut incoming: Incoming,
     sink: &mut Sink,
-    queue: mpsc::Sender<Bytes>,
+    written: watch::Sender<u64>,
     applied: watch::Sender<Option<u64>>,
 ) -> Ended {
     loop {
         let result = match incoming.next(sink).await {
-            Ok(bytes) => translate(bytes, sink, &queue, &applied).await,
+            Ok(bytes) => translate(bytes, sink, &written, &applied).await,
             Err(ended) => return ended,
         };
         if let Err(ended) = result {
@@ -60,7 +68,7 @@ async fn downstream(
 async fn translate(
     bytes: Bytes,
     sink: &mut Sink,
-    queue: &mpsc::Sender<Bytes>,
+    written: &watch::Sender<u64>,
     applied: &watch::Sender<Option<u64>>,
 ) -> Result<(), Ended> {
     let nonsense =
@@ -75,7 +83,13 @@ async fn translate(
             let payload = bytes.slice_ref(&payload);
             send(sink, Message::Binary(payload)).await?;
             if kind == Kind::Output {
-                acknowledge(queue, end).await;
+                written.send_if_modified(|offset| {
+                    let due = end.saturating_sub(*offset) >= ACK;
+                    if due {
+                        *offset = end;
+                    }
+                    due
+                });
             }
             return Ok(());
         }
@@ -106,11 +120,14 @@ async fn translate(
     }
 }
 
-async fn acknowledge(queue: &mpsc::Sender<Bytes>, offset: u64) {
-    let message = ClientMessage::Ack { offset };
-    let text = serde_json::to_string(&message).expect("plain data");
-    // When the agent is gone, its own end says so.
-    let _ = queue.send(text.into()).await;
+/// An acknowledgement of each offset, or of the latest when they change faster than that.
+fn acknowledging(offsets: watch::Receiver<u64>) -> impl Stream<Item = Bytes> {
+    unfold(offsets, async |mut offsets| {
+        offsets.changed().await.ok()?;
+        let offset = *offsets.borrow_and_update();
+        let text = serde_json::to_string(&ClientMessage::Ack { offset }).expect("plain data");
+        Some((text.into(), offsets))
+    })
 }
 
 async fn upstream(
