@@ -168,12 +168,9 @@ impl Viewer {
                 let message = serde_json::from_str(&text).unwrap();
                 self.message(message).await;
             }
-            Received::Closed(code, reason) => {
-                self.closed = Some((code, reason));
-                return false;
-            }
+            Received::Closed(code, reason) => self.closed = Some((code, reason)),
         }
-        true
+        self.closed.is_none()
     }
 
     async fn bytes(&mut self, bytes: &[u8]) {
@@ -227,8 +224,13 @@ impl Viewer {
     async fn take_snapshot(&mut self, offset: u64, length: u64) {
         let mut snapshot = Vec::new();
         while (snapshot.len() as u64) < length {
-            let Received::Binary(bytes) = self.incoming.next().await else {
-                panic!("no snapshot frame");
+            let bytes = match self.incoming.next().await {
+                Received::Binary(bytes) => bytes,
+                Received::Closed(code, reason) => {
+                    self.closed = Some((code, reason));
+                    return;
+                }
+                Received::Text(text) => panic!("no snapshot frame: {text}"),
             };
             let Ok(Frame::Bytes {
                 kind: Kind::Snapshot,
