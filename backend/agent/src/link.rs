@@ -43,6 +43,8 @@ impl FrameReader {
 pub struct FrameWriter {
     stream: OwnedWriteHalf,
     buffer: Vec<u8>,
+    /// A frame may have been written in part.
+    writing: bool,
 }
 
 impl FrameWriter {
@@ -51,6 +53,7 @@ impl FrameWriter {
         Self {
             stream,
             buffer: Vec::new(),
+            writing: false,
         }
     }
 
@@ -75,7 +78,15 @@ impl FrameWriter {
     /// # Errors
     /// Those of the connection.
     pub async fn flush(&mut self) -> io::Result<()> {
-        self.stream.write_all(&self.buffer).await
+        self.writing = true;
+        self.stream.write_all(&self.buffer).await?;
+        self.writing = false;
+        Ok(())
+    }
+
+    /// Whether the last write was neither cancelled nor failed, so that another frame can follow.
+    pub fn is_between_frames(&self) -> bool {
+        !self.writing
     }
 
     fn fill(&mut self, pieces: [&[u8]; 3]) {

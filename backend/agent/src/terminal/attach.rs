@@ -18,7 +18,7 @@ use super::run::{JOURNAL, Run, Viewer};
 use super::viewer::{Cursor, Next};
 use crate::link::{FrameReader, FrameWriter};
 
-/// The most viewers of one start of a program.
+/// The most viewers of one terminal.
 const MAX_VIEWERS: usize = 256;
 
 /// The most pings that may wait for their answers.
@@ -62,8 +62,10 @@ pub async fn serve(
         written = seat.write(writer) => return written,
     };
     match refusal {
-        Some(refusal) => writer.message(&Response::Error(refusal)).await,
-        None => Ok(()),
+        Some(refusal) if writer.is_between_frames() => {
+            writer.message(&Response::Error(refusal)).await
+        }
+        _ => Ok(()),
     }
 }
 
@@ -72,8 +74,6 @@ struct Seat {
     run: Rc<Run>,
     id: u64,
     client: Rc<str>,
-    /// Whether the client's sequence is of no use once the connection is gone.
-    anonymous: bool,
     role: Role,
     wake: Rc<Notify>,
     pings: Rc<RefCell<VecDeque<u64>>>,
@@ -81,6 +81,8 @@ struct Seat {
     told: u64,
     redraw: bool,
     gap: Option<(u64, u64)>,
+    /// Counts the terminal's viewers, those of earlier starts of its program as well.
+    _viewers: Rc<()>,
 }
 
 impl Seat {
@@ -92,7 +94,8 @@ impl Seat {
         let wake = Rc::new(Notify::new());
         let (seat, hello) = {
             let mut state = run.state.borrow_mut();
-            if state.viewers.len() >= MAX_VIEWERS {
+            let viewers = Rc::clone(&terminal.viewers);
+            if Rc::strong_count(&viewers) > MAX_VIEWERS + 1 {
                 return Err(Refusal {
                     code: RefusalCode::TooMany,
                     message: format!("the terminal has {MAX_VIEWERS} viewers already"),
@@ -134,7 +137,7 @@ impl Seat {
                     (cursor, state.sizes.current(), Start::Snapshot)
                 }
             };
-            state.input.join(&client);
+            state.input.join(&client, anonymous);
             let sequence = state.input.sequence(&client);
             let hello = Hello {
                 terminal: terminal.name.clone(),
@@ -147,7 +150,7 @@ impl Seat {
                 window: WINDOW,
             };
             let viewer = Viewer {
-                role: attach.role,
+                answers: attach.role == Role::Writer && start != Start::Snapshot,
                 cursor,
                 wake: Rc::clone(&wake),
             };
@@ -158,10 +161,10 @@ impl Seat {
                 run: Rc::clone(&run),
                 id,
                 client,
-                anonymous,
                 role: attach.role,
                 wake,
                 pings: Rc::default(),
+                _viewers: viewers,
                 told: sequence,
                 redraw: start == Start::Snapshot,
                 gap,
@@ -201,18 +204,27 @@ impl Seat {
     /// beyond that meanwhile.
     async fn draw(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
         self.redraw = true;
-        let place = self.run.painter.place().await;
+        let place = self.run.canvas.place().await;
         let (snapshot, end, size, number) = {
-            let state = self.run.state.borrow();
+            let mut state = self.run.state.borrow_mut();
+            // Queries until now are in no snapshot; those after it reach this viewer.
+            if let Some(viewer) = state.viewers.get_mut(&self.id) {
+                viewer.answers = self.role == Role::Writer;
+            }
             let (size, number) = (state.sizes.current(), state.sizes.last());
-            let snapshot = state.canvas.snapshot(size, place);
+            let snapshot = self.run.canvas.snapshot(size, place);
             (snapshot, state.journal.end(), size, number)
         };
         let (bytes, tail) = snapshot.await.map_err(io::Error::other)?;
         let offset = {
             let mut state = self.run.state.borrow_mut();
-            // Of a sequence longer than the journal, what is left is only text.
-            let offset = end - tail.min(JOURNAL as u64);
+            // The begin of a very long sequence would be gone before it is sent, and what is left
+            // of it would only be text.
+            let offset = if tail > JOURNAL as u64 / 2 {
+                end
+            } else {
+                end - tail
+            };
             if offset < state.journal.start() {
                 return Ok(());
             }
@@ -273,7 +285,10 @@ impl Seat {
                 Step::Send(ServerMessage::Resize { size, offset })
             }
             Next::Gap(from, to) => Step::Send(ServerMessage::Gap { from, to }),
-            Next::Snapshot => Step::Draw,
+            Next::Snapshot => {
+                viewer.answers = false;
+                Step::Draw
+            }
             Next::Wait => Step::Wait,
             Next::UpToDate => match &state.exit {
                 Some(exit) => Step::Last(ServerMessage::Exit {
@@ -290,7 +305,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.run.state.borrow_mut();
         state.viewers.remove(&self.id);
-        state.input.leave(&self.client, self.anonymous);
+        state.input.leave(&self.client);
         self.run.resumed.notify_one();
     }
 }

@@ -23,16 +23,20 @@ struct Client {
     /// How many of its bytes have been taken.
     sequence: u64,
     connections: usize,
+    /// It will not come back.
+    anonymous: bool,
 }
 
 impl Input {
     /// What a program that is started again begins with: nothing typed, but clients that come back
     /// go on where they were.
     pub fn restarted(&self) -> Self {
-        let clients = self.clients.iter().map(|client| Client {
+        let known = self.clients.iter().filter(|client| !client.anonymous);
+        let clients = known.map(|client| Client {
             name: client.name.clone(),
             sequence: client.sequence,
             connections: 0,
+            anonymous: false,
         });
         let mut input = Self {
             waiting: VecDeque::new(),
@@ -42,20 +46,21 @@ impl Input {
         input
     }
 
-    /// Notes a connection of a client.
-    pub fn join(&mut self, name: &str) {
+    /// Notes a connection of a client; one that is anonymous is forgotten at the end of it.
+    pub fn join(&mut self, name: &str, anonymous: bool) {
         match self.find(name) {
             Some(client) => client.connections += 1,
             None => self.clients.push(Client {
                 name: name.to_owned(),
                 sequence: 0,
                 connections: 1,
+                anonymous,
             }),
         }
     }
 
-    /// Notes the end of a connection; `for_good` when the client will not come back.
-    pub fn leave(&mut self, name: &str, for_good: bool) {
+    /// Notes the end of a connection.
+    pub fn leave(&mut self, name: &str) {
         let Some(index) = self.clients.iter().position(|it| it.name == name) else {
             return;
         };
@@ -64,7 +69,7 @@ impl Input {
             return;
         }
         let client = self.clients.remove(index);
-        if client.sequence > 0 && !for_good {
+        if client.sequence > 0 && !client.anonymous {
             self.clients.push(client);
             self.forget_some();
         }
@@ -132,8 +137,8 @@ mod tests {
     #[test]
     fn is_bounded_and_counted() {
         let mut input = Input::default();
-        input.join("a");
-        input.join("b");
+        input.join("a", false);
+        input.join("b", true);
         assert_eq!(input.take("a", b"abc"), 3);
         assert_eq!(input.take("b", &vec![0; CAPACITY]), CAPACITY - 3);
         assert_eq!(input.take("a", b"d"), 0, "full");
@@ -145,27 +150,30 @@ mod tests {
         assert_eq!(input.front()[0], b'c');
         let restarted = input.restarted();
         assert_eq!((restarted.sequence("a"), restarted.front()), (5, &b""[..]));
+        assert_eq!(restarted.sequence("b"), 0, "another may be called so");
     }
 
     #[test]
     fn who_is_there_is_not_forgotten() {
         let mut input = Input::default();
         for name in ["stays", "twice", "twice"] {
-            input.join(name);
+            input.join(name, false);
             input.take(name, b"x");
         }
-        input.leave("twice", false);
+        input.leave("twice");
         for index in 0..=MAX_LEFT {
             let name = index.to_string();
-            input.join(&name);
+            input.join(&name, false);
             input.take(&name, b"x");
-            input.leave(&name, false);
+            input.leave(&name);
         }
         assert_eq!(input.sequence("0"), 0, "left longest ago");
         assert_eq!(input.sequence("1"), 1);
         assert_eq!((input.sequence("stays"), input.sequence("twice")), (1, 2));
-        input.leave("stays", true);
-        assert_eq!(input.sequence("stays"), 0, "left for good");
         assert_eq!(input.restarted().clients.len(), MAX_LEFT);
+        input.join("anonymous", true);
+        input.take("anonymous", b"x");
+        input.leave("anonymous");
+        assert_eq!(input.sequence("anonymous"), 0);
     }
 }

@@ -40,6 +40,8 @@ pub struct Terminal {
     open: wire::Open,
     shell: Vec<String>,
     run: RefCell<Rc<Run>>,
+    /// Shared by every viewer.
+    viewers: Rc<()>,
 }
 
 impl Terminal {
@@ -67,6 +69,7 @@ impl Terminal {
             open,
             shell: shell.to_vec(),
             run: RefCell::new(run),
+            viewers: Rc::new(()),
         }))
     }
 

@@ -9,12 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use shellport_wire::viewer::Size;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::screen::{Screen, Title};
 
 /// How many pieces of work may wait, of all terminals together.
 const PLACES: usize = 8;
+
+/// How many of them may be one terminal's, so that one that is slow to draw does not take them all.
+const TURNS: usize = 4;
 
 /// The thread's stack, in bytes. The emulator does not recurse.
 const STACK: usize = 256 * 1024;
@@ -25,8 +28,11 @@ type Work = Box<dyn FnOnce() + Send>;
 #[derive(Clone)]
 pub struct Painter(mpsc::Sender<Work>);
 
-/// Room for one piece of work.
-pub struct Place(mpsc::OwnedPermit<Work>);
+/// Room for one piece of a terminal's work.
+pub struct Place {
+    room: mpsc::OwnedPermit<Work>,
+    turn: OwnedSemaphorePermit,
+}
 
 impl Painter {
     /// Starts the thread. It ends with the last way to it.
@@ -45,12 +51,6 @@ impl Painter {
             })?;
         Ok(Self(painter))
     }
-
-    /// Waits for room.
-    pub async fn place(&self) -> Place {
-        let permit = self.0.clone().reserve_owned().await;
-        Place(permit.expect("the thread goes on while there is a way to it"))
-    }
 }
 
 /// The emulator's answers to what a program asks, as bytes for its input.
@@ -58,6 +58,8 @@ pub type Answers = mpsc::Receiver<Vec<u8>>;
 
 /// A terminal's screen. What is asked of it happens on the painter's thread, in order.
 pub struct Canvas {
+    painter: Painter,
+    turns: Arc<Semaphore>,
     screen: Arc<Mutex<Screen>>,
     title: Title,
     answers: mpsc::Sender<Vec<u8>>,
@@ -65,15 +67,26 @@ pub struct Canvas {
 
 impl Canvas {
     /// An empty screen.
-    pub fn new(size: Size) -> (Self, Answers) {
+    pub fn new(size: Size, painter: Painter) -> (Self, Answers) {
         let screen = Screen::new(size);
         let (answers, answered) = mpsc::channel(PLACES);
         let canvas = Self {
+            painter,
+            turns: Arc::new(Semaphore::new(TURNS)),
             title: screen.title(),
             screen: Arc::new(Mutex::new(screen)),
             answers,
         };
         (canvas, answered)
+    }
+
+    /// Waits for room.
+    pub async fn place(&self) -> Place {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.expect("it is never closed");
+        let room = self.painter.0.clone().reserve_owned().await;
+        let room = room.expect("the thread goes on while there is a way to it");
+        Place { room, turn }
     }
 
     /// The title that a program set last.
@@ -106,10 +119,12 @@ impl Canvas {
 
     fn work(&self, size: Size, place: Place, work: impl FnOnce(&mut Screen) + Send + 'static) {
         let screen = Arc::clone(&self.screen);
-        place.0.send(Box::new(move || {
+        let Place { room, turn } = place;
+        room.send(Box::new(move || {
             let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
             screen.resize(size);
             work(&mut screen);
+            drop(turn);
         }));
     }
 }

@@ -1,14 +1,16 @@
 //! One start of a terminal's program, with all that came of it.
 //!
 //! Everything is in one [`State`], and every change of it happens between two awaits of the agent's
-//! main thread. (The screen is drawn on another, see [`painter`](super::painter).) A viewer that joins is therefore answered at one offset: what came before is in its
-//! snapshot, what comes after is in the journal, and nothing is in both.
+//! main thread. A viewer that joins is therefore answered at one offset: what came before is in its
+//! snapshot, what comes after is in the journal, and nothing is in both. The screen itself is drawn
+//! on another thread, in the same order; see [`painter`](super::painter).
 //!
-//! Output has no queues. The journal is the buffer, each viewer has a place in it
+//! Viewers have no queues. The journal is their buffer, each has a place in it
 //! ([`viewer`](super::viewer)), and the PTY is not read while every viewer is a full window behind.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -16,9 +18,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
 use shellport_wire::exit::{Exit, Reason};
-use shellport_wire::viewer::{Role, Size};
+use shellport_wire::frame::MAX_PAYLOAD;
+use shellport_wire::viewer::Size;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::input::Input;
 use super::painter::{Answers, Canvas, Painter};
@@ -43,6 +46,9 @@ const QUIET: Duration = Duration::from_millis(50);
 /// And at most this long in all.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// And at most so much. A PTY holds less; what comes after it is of other processes.
+const LEFT: usize = 64 * 1024;
+
 /// How often a PTY that no program has open is looked at again.
 const REOPEN: Duration = Duration::from_millis(50);
 
@@ -52,7 +58,7 @@ pub struct Run {
     pub id: String,
     argv: Vec<String>,
     pub state: RefCell<State>,
-    pub painter: Painter,
+    pub canvas: Canvas,
     /// A viewer has caught up or left.
     pub resumed: Notify,
     /// There is input for the program.
@@ -64,7 +70,6 @@ pub struct Run {
 /// What a run has come to.
 pub struct State {
     pub journal: Journal,
-    pub canvas: Canvas,
     pub sizes: Sizes,
     pub input: Input,
     pub viewers: BTreeMap<u64, Viewer>,
@@ -81,7 +86,8 @@ struct Running {
 
 /// One who watches.
 pub struct Viewer {
-    pub role: Role,
+    /// Whether its terminal answers what is asked in output from here on.
+    pub answers: bool,
     pub cursor: Cursor,
     pub wake: Rc<Notify>,
 }
@@ -103,13 +109,12 @@ impl Run {
         let size = checked(size)?;
         let (pty, process) = Pty::open(size, &launch, reaper)?;
         let pty = Rc::new(pty);
-        let (canvas, answers) = Canvas::new(size);
+        let (canvas, answers) = Canvas::new(size, painter);
         let run = Rc::new(Self {
             id: new_id(),
             argv: launch.argv,
             state: RefCell::new(State {
                 journal: Journal::new(offset, JOURNAL),
-                canvas,
                 sizes: Sizes::new(offset, size),
                 input,
                 viewers: BTreeMap::new(),
@@ -121,7 +126,7 @@ impl Run {
                 }),
                 stopping: false,
             }),
-            painter,
+            canvas,
             resumed: Notify::new(),
             typed: Notify::new(),
             room: Notify::new(),
@@ -144,7 +149,7 @@ impl Run {
             terminal: name.to_owned(),
             argv: shown(&self.argv),
             size: state.sizes.current(),
-            title: state.canvas.title(),
+            title: self.canvas.title(),
             offset: state.journal.end(),
             viewers: u32::try_from(state.viewers.len()).unwrap_or(u32::MAX),
             exit: state.exit.clone(),
@@ -187,52 +192,68 @@ impl Run {
     /// Reads the PTY until the program has ended and everything it wrote has been read.
     async fn read(&self, pty: &Pty, mut process: Process) -> ended::Seen {
         let mut buffer = vec![0; READ];
+        // Bytes that viewers have not been told of.
+        let mut untold = 0;
         let seen = loop {
             let paused = self.is_paused();
             tokio::select! {
+                biased;
                 seen = &mut process.ended => break ended::seen(seen),
                 () = self.resumed.notified(), if paused => {}
                 read = pty.read(&mut buffer), if !paused => match read {
-                    Ok(count) if count > 0 => self.output(&buffer[..count]).await,
+                    Ok(count) if count > 0 => {
+                        self.output(&buffer[..count]).await;
+                        untold += count;
+                        // After a full buffer there is more at once, most often.
+                        if count < READ || untold >= MAX_PAYLOAD {
+                            untold = 0;
+                            self.state.borrow().wake_viewers();
+                        }
+                    }
                     // Nobody has the other side open. The program may open it again.
                     Ok(_) | Err(_) => tokio::select! {
                         seen = &mut process.ended => break ended::seen(seen),
                         () = sleep(REOPEN) => {}
                     },
                 },
+                () = ready(()), if untold > 0 => {
+                    untold = 0;
+                    self.state.borrow().wake_viewers();
+                }
             }
             // A flood must not keep the others' keystrokes waiting.
             tokio::task::yield_now().await;
         };
         // What the program wrote before its end is in the PTY by now, but not all of it may have
         // been handed over to this side. It fits the journal, so nobody is waited for.
-        let last = Instant::now() + LINGER;
-        let mut quiet = Instant::now() + QUIET;
-        while quiet.min(last) > Instant::now() {
+        let (mut patience, mut left) = (LINGER, LEFT);
+        while !patience.is_zero() && left > 0 {
+            let since = Instant::now();
             tokio::select! {
+                biased;
                 read = pty.read(&mut buffer) => match read {
                     Ok(0) | Err(_) => break,
-                    Ok(count) => self.output(&buffer[..count]).await,
+                    Ok(count) => {
+                        patience = patience.saturating_sub(since.elapsed());
+                        left = left.saturating_sub(count);
+                        self.output(&buffer[..count]).await;
+                        self.state.borrow().wake_viewers();
+                    }
                 },
-                () = sleep_until(quiet.min(last)) => break,
+                () = sleep(QUIET.min(patience)) => break,
             }
-            quiet = Instant::now() + QUIET;
         }
         seen
     }
 
     async fn output(&self, bytes: &[u8]) {
-        let place = self.painter.place().await;
+        let place = self.canvas.place().await;
         let mut state = self.state.borrow_mut();
         state.journal.push(bytes);
         // A writer's own terminal answers what the program asks.
-        let answer = state
-            .viewers
-            .values()
-            .all(|viewer| viewer.role != Role::Writer);
+        let answer = !state.viewers.values().any(|viewer| viewer.answers);
         let size = state.sizes.current();
-        state.canvas.draw(bytes.to_vec(), size, answer, place);
-        state.wake_viewers();
+        self.canvas.draw(bytes.to_vec(), size, answer, place);
     }
 
     /// Gives the program the answers to what it asked while no writer was there.

@@ -144,16 +144,14 @@ impl Runtime for ProcessRuntime {
         let Ok(stream) = socket::connect(&self.run, id).await else {
             return Ok(());
         };
-        let agent = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let request = Request::Shutdown { grace_ms: 0 };
         // It closes the connection when it is done.
         let asked = agent::ask(Box::new(stream), &request, Some(KILL)).await;
-        if let (Err(AgentError::Silent), Some(pid)) = (asked, agent) {
-            // Its terminals hang up with it.
-            kill(Pid::from_raw(pid), Signal::SIGKILL).map_err(|cause| RuntimeError::Host {
-                step: "killing the agent",
-                cause: cause.into(),
-            })?;
+        // 0 is who has no number here.
+        if let (Err(AgentError::Silent), Some(agent @ 1..)) = (asked, peer) {
+            tracing::warn!(session.id = %id, agent, "the agent hangs; it is killed");
+            kill_tree(agent);
         }
         Ok(())
     }
@@ -170,4 +168,35 @@ impl Runtime for ProcessRuntime {
     async fn close(&self) -> Result<(), RuntimeError> {
         Ok(())
     }
+}
+
+/// Kills a process and everything below it.
+fn kill_tree(root: i32) {
+    let children = children();
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        let below = children.iter().filter(|(_, of)| of == parent);
+        found.extend(below.map(|(pid, _)| *pid).collect::<Vec<_>>());
+        next += 1;
+    }
+    // The root first, so that it starts nothing in their place.
+    for pid in found {
+        // Whoever has ended meanwhile is no failure.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+}
+
+/// Every process with its parent.
+fn children() -> Vec<(i32, i32)> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            // The name stands in parentheses and may hold anything; the state and the parent follow.
+            let (_, rest) = stat.rsplit_once(')')?;
+            Some((pid, rest.split_whitespace().nth(1)?.parse().ok()?))
+        })
+        .collect()
 }

@@ -44,7 +44,7 @@ impl Registry {
         }
         for record in records {
             let (record, lifeline) = self.adopt(record).await?;
-            self.drive(record, lifeline, self.slot());
+            self.take_over(record, lifeline);
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! The sessions that there are, and the way to their drivers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -109,8 +111,8 @@ pub struct Registry {
     runtime: Arc<dyn Runtime>,
     store: Store,
     max_sessions: usize,
-    /// One for each session that may still be made.
-    slots: Arc<Semaphore>,
+    /// How many sessions there are; see [`Slot`].
+    taken: Arc<AtomicUsize>,
     stop_grace: Duration,
     sessions: RwLock<HashMap<SessionId, Session>>,
     /// The idempotency keys that are being worked on.
@@ -131,7 +133,7 @@ impl Registry {
             runtime,
             store,
             max_sessions,
-            slots: Arc::new(Semaphore::new(max_sessions)),
+            taken: Arc::default(),
             stop_grace,
             sessions: RwLock::default(),
             keys: std::sync::Mutex::default(),
@@ -194,32 +196,26 @@ impl Registry {
             version: 1,
             spec: new.spec,
         };
-        let Some(slot) = self.slot() else {
-            return Err(RegistryError::TooMany(self.max_sessions));
-        };
+        let slot = Slot::below(self.max_sessions, &self.taken)
+            .ok_or(RegistryError::TooMany(self.max_sessions))?;
         // In a task of its own: a client that goes now must not leave a record without a driver.
         let registry = Arc::clone(self);
         let created = tokio::spawn(async move {
             registry.store.insert(&record, new.key).await?;
-            Ok(registry.drive(record, None, Some(slot)))
+            Ok(registry.drive(record, None, slot))
         });
         let session = created.await.unwrap_or(Err(RegistryError::Closing))?;
         Ok((session, true))
     }
 
-    /// A place for one more session, if there is any.
-    pub(super) fn slot(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.slots).try_acquire_owned().ok()
+    /// Takes over a session of a server before this one, however many there are.
+    pub(super) fn take_over(self: &Arc<Self>, record: Record, lifeline: Option<Link>) {
+        let slot = Slot::new(&self.taken);
+        self.drive(record, lifeline, slot);
     }
 
-    /// Starts the driver of a session that is stored. One that was made when more were allowed may
-    /// have no slot.
-    pub(super) fn drive(
-        self: &Arc<Self>,
-        record: Record,
-        lifeline: Option<Link>,
-        slot: Option<OwnedSemaphorePermit>,
-    ) -> Session {
+    /// Starts the driver of a session that is stored.
+    fn drive(self: &Arc<Self>, record: Record, lifeline: Option<Link>, slot: Slot) -> Session {
         let id = record.id.clone();
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let (view, watcher) = watch::channel(View {
@@ -242,6 +238,7 @@ impl Registry {
             view,
             stop_grace: self.stop_grace,
             lifeline,
+            slot: Some(slot),
             closing: self.closing.clone(),
         };
         self.lock_write().insert(id.clone(), session.clone());
@@ -249,7 +246,6 @@ impl Registry {
         self.drivers.spawn(async move {
             driver.run().await;
             registry.lock_write().remove(&id);
-            drop(slot);
         });
         session
     }
@@ -310,6 +306,28 @@ impl Registry {
         self.sessions
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts one session for as long as it is there.
+pub(super) struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    fn new(taken: &Arc<AtomicUsize>) -> Self {
+        taken.fetch_add(1, Relaxed);
+        Self(Arc::clone(taken))
+    }
+
+    fn below(most: usize, taken: &Arc<AtomicUsize>) -> Option<Self> {
+        let one_more = |count| (count < most).then_some(count + 1);
+        taken.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        Some(Self(Arc::clone(taken)))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 

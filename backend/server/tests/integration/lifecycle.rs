@@ -166,9 +166,17 @@ on_backends!(sessions_are_bounded: docker, process => ["--max-sessions=1"]);
 async fn an_agent_that_hangs_is_removed(server: &TestServer) {
     let client = &server.client;
     let session = client.session().await;
+    let line = "sleep 1000 >/dev/null 2>&1 & echo $!";
+    let sleeper = client.output(&session, line).await;
     let stop = client.shell(&session, "kill -STOP $PPID");
     assert!(timeout(Duration::from_secs(1), stop).await.is_err());
     within("the delete", LONG, client.remove(&session)).await;
     assert_eq!(client.sessions().await, Vec::<String>::new());
+    until("what it ran has ended", LONG, async || {
+        // A zombie has no command line.
+        let line = std::fs::read(format!("/proc/{sleeper}/cmdline"));
+        line.unwrap_or_default().is_empty().then_some(())
+    })
+    .await;
 }
 on_backends!(an_agent_that_hangs_is_removed: process);

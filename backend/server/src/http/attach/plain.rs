@@ -14,7 +14,7 @@ use futures_util::stream::{select, unfold};
 use shellport_wire::close;
 use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
 use shellport_wire::plain::PlainInput;
-use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, ServerMessage, WINDOW};
+use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, ServerMessage, Size, WINDOW};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
@@ -54,9 +54,10 @@ async fn downstream(
     written: watch::Sender<u64>,
     applied: watch::Sender<Option<u64>>,
 ) -> Ended {
+    let mut size = None;
     loop {
         let result = match incoming.next(sink).await {
-            Ok(bytes) => translate(bytes, sink, &written, &applied).await,
+            Ok(bytes) => translate(bytes, sink, &written, &applied, &mut size).await,
             Err(ended) => return ended,
         };
         if let Err(ended) = result {
@@ -70,6 +71,7 @@ async fn translate(
     sink: &mut Sink,
     written: &watch::Sender<u64>,
     applied: &watch::Sender<Option<u64>>,
+    told: &mut Option<Size>,
 ) -> Result<(), Ended> {
     let nonsense =
         |what: String| Ended::Agent(format!("the agent does not speak the protocol: {what}"));
@@ -106,10 +108,20 @@ async fn translate(
             applied.send_replace(Some(sequence));
             return Ok(());
         }
-        ServerMessage::Snapshot { .. } => return Ok(()),
+        // The snapshot itself is only bytes to it, but they are made for a size.
+        ServerMessage::Snapshot { size, offset, .. } => {
+            if told.replace(size) == Some(size) {
+                return Ok(());
+            }
+            let resize = ServerMessage::Resize { size, offset };
+            let text = serde_json::to_string(&resize).expect("plain data");
+            return send(sink, Message::text(text)).await;
+        }
         ServerMessage::Hello(ref hello) => {
             applied.send_replace(Some(hello.sequence));
+            *told = Some(hello.size);
         }
+        ServerMessage::Resize { size, .. } => *told = Some(size),
         _ => {}
     }
     let text = Utf8Bytes::try_from(bytes.clone()).expect("decoded as text above");

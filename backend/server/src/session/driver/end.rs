@@ -150,6 +150,7 @@ impl Driver {
             tracing::error!(session.id = %record.id, %error, "it cannot be deleted");
         } else {
             tracing::info!(session.id = %record.id, "deleted");
+            self.slot = None;
             self.publish(|view| view.deleted = true);
         }
         if let Some(reply) = reply {

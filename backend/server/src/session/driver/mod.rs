@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::record::{Record, View};
+use super::registry::Slot;
 use super::state::{Event, NoTransition, State};
 use crate::agent::{self, Link};
 use crate::runtime::{Runtime, RuntimeError};
@@ -81,6 +82,8 @@ pub(super) struct Driver {
     pub stop_grace: Duration,
     /// The connection whose end says that the agent has ended.
     pub lifeline: Option<Link>,
+    /// Its place among the sessions that are allowed; given up when it is deleted.
+    pub slot: Option<Slot>,
     /// Cancelled when the server ends; the sandbox goes on without a driver.
     pub closing: CancellationToken,
 }
