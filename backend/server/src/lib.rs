@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod auth;
 pub mod config;
+pub mod console;
 pub mod data_dir;
 pub mod http;
 pub mod id;

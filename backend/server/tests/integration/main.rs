@@ -8,6 +8,7 @@
 
 mod support;
 
+mod console;
 mod creating;
 mod execs;
 mod http_problems;
