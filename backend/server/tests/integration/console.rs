@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use nix::unistd::geteuid;
@@ -77,16 +77,39 @@ async fn succeed(mut command: Command) {
     assert!(status.success(), "{command:?}: {status}: {stderr}");
 }
 
+/// Removes a container, however the test ends.
+struct Container {
+    runtime: &'static str,
+    state: PathBuf,
+    name: String,
+}
+
+impl Container {
+    fn verb(&self, verb: &str) -> Command {
+        let mut command = command(self.runtime);
+        command.arg("--root").arg(&self.state).arg(verb);
+        command
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let mut delete = self.verb("delete");
+        delete.arg("--force").arg(&self.name);
+        // What was deleted already is no longer there.
+        let _ = delete.into_std().output();
+    }
+}
+
 /// What a container prints on a terminal whose size is set before its program starts.
 async fn run(runtime: &'static str, bundle: &Path, name: &str) -> String {
-    let state = bundle.join("state");
-    let verb = |verb: &str| {
-        let mut command = command(runtime);
-        command.arg("--root").arg(&state).arg(verb);
-        command
+    let container = Container {
+        runtime,
+        state: bundle.join("state"),
+        name: name.to_owned(),
     };
     let socket = ConsoleSocket::new(bundle).unwrap();
-    let mut create = verb("create");
+    let mut create = container.verb("create");
     create.arg("--bundle").arg(bundle);
     create.arg("--console-socket").arg(socket.path()).arg(name);
     // The container keeps what it inherits, so a pipe would not end.
@@ -104,7 +127,7 @@ async fn run(runtime: &'static str, bundle: &Path, name: &str) -> String {
         ws_ypixel: 0,
     };
     tcsetwinsize(&master, size).unwrap();
-    let mut start = verb("start");
+    let mut start = container.verb("start");
     start.arg(name);
     succeed(start).await;
     let output = spawn_blocking(move || {
@@ -114,7 +137,7 @@ async fn run(runtime: &'static str, bundle: &Path, name: &str) -> String {
         output
     });
     let output = output.await.unwrap();
-    let mut delete = verb("delete");
+    let mut delete = container.verb("delete");
     delete.args(["--force", name]);
     succeed(delete).await;
     String::from_utf8(output).unwrap()
