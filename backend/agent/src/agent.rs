@@ -16,6 +16,7 @@ use shellport_wire::viewer::Role;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use crate::argv::{is_shell, shown};
 use crate::ended;
 use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
@@ -26,9 +27,6 @@ const MAX_TERMINALS: usize = 32;
 
 /// How long viewers may take to hear of the end before the agent goes.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// Programs that are shells: as a sandbox's own command they belong into its terminals.
-const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "fish", "ksh", "nu"];
 
 /// The state of one sandbox.
 pub struct Agent {
@@ -254,65 +252,9 @@ impl Drop for Activity {
     }
 }
 
-/// The most bytes of an argument vector that are told.
-const MAX_SHOWN: usize = 1024;
-
-/// An argument vector as it is told: cut where it would be too long for a list.
-pub fn shown(argv: &[String]) -> Vec<String> {
-    let mut left = MAX_SHOWN;
-    let mut shown = Vec::new();
-    for argument in argv {
-        let cut = argument.floor_char_boundary(left);
-        shown.push(argument[..cut].to_owned());
-        left -= cut;
-        if cut < argument.len() {
-            break;
-        }
-    }
-    shown
-}
-
 fn unknown(name: &str) -> Refusal {
     Refusal {
         code: RefusalCode::NotFound,
         message: format!("there is no terminal {name:?}"),
-    }
-}
-
-/// Whether `command` is an interactive shell: one of the known ones, with no argument but those
-/// that make it a login or interactive one.
-fn is_shell(command: &[String]) -> bool {
-    let Some((program, arguments)) = command.split_first() else {
-        return false;
-    };
-    let name = program.rsplit('/').next().unwrap_or_default();
-    let interactive =
-        |argument: &String| matches!(&argument[..], "-l" | "-i" | "-il" | "-li" | "--login");
-    SHELLS.contains(&name) && arguments.iter().all(interactive)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{MAX_SHOWN, is_shell, shown};
-
-    #[test]
-    fn a_long_command_is_told_in_part() {
-        let argv = ["sh".to_owned(), "é".repeat(MAX_SHOWN), "last".to_owned()];
-        let told = shown(&argv);
-        assert_eq!(told.len(), 2);
-        assert!(told.concat().len() <= MAX_SHOWN);
-        assert_eq!(shown(&argv[..1]), argv[..1]);
-    }
-
-    #[test]
-    fn a_shell_with_work_to_do_is_a_main_process() {
-        let check = |line: &str| is_shell(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        assert!(check("bash"));
-        assert!(check("/bin/sh"));
-        assert!(check("/usr/bin/zsh -l"));
-        assert!(!check("bash -c true"));
-        assert!(!check("python3"));
-        assert!(!check("/entrypoint.sh bash"));
-        assert!(!is_shell(&[]));
     }
 }

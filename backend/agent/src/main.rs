@@ -3,6 +3,7 @@
 
 mod account;
 mod agent;
+mod argv;
 mod bridge;
 mod connection;
 mod ended;

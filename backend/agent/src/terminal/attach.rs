@@ -5,38 +5,19 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
-use nix::sys::signal::Signal;
 use shellport_wire::agent::{Attach, Behind, Refusal, RefusalCode, Response};
-use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
-use shellport_wire::viewer::{
-    ClientMessage, Hello, INPUT_WINDOW, Role, ServerMessage, Start, WINDOW,
-};
+use shellport_wire::frame::{Kind, MAX_PAYLOAD};
+use shellport_wire::viewer::{Hello, Role, ServerMessage, Start, WINDOW};
 use tokio::sync::Notify;
 
 use super::Terminal;
+use super::listener::Listener;
 use super::run::{JOURNAL, Run, Viewer};
 use super::viewer::{Cursor, Next};
 use crate::link::{FrameReader, FrameWriter};
 
 /// The most viewers of one terminal.
 const MAX_VIEWERS: usize = 256;
-
-/// The most pings that may wait for their answers.
-const MAX_PINGS: usize = 16;
-
-/// Signals that a viewer may send.
-const SIGNALS: [Signal; 10] = [
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGTERM,
-    Signal::SIGKILL,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-    Signal::SIGTSTP,
-    Signal::SIGCONT,
-    Signal::SIGWINCH,
-];
 
 /// Serves a viewer until its program has ended or the connection has.
 ///
@@ -175,16 +156,14 @@ impl Seat {
     }
 
     fn listener(&self) -> Listener {
-        Listener {
-            run: Rc::clone(&self.run),
-            id: self.id,
-            client: Rc::clone(&self.client),
-            role: self.role,
-            wake: Rc::clone(&self.wake),
-            pings: Rc::clone(&self.pings),
-            arrived: RefCell::default(),
-            arrival: Notify::new(),
-        }
+        Listener::new(
+            Rc::clone(&self.run),
+            self.id,
+            Rc::clone(&self.client),
+            self.role,
+            Rc::clone(&self.wake),
+            Rc::clone(&self.pings),
+        )
     }
 
     /// Sends what there is, until the program's end has been sent.
@@ -317,187 +296,4 @@ enum Step {
     Draw,
     Last(ServerMessage),
     Wait,
-}
-
-/// The half of a viewer that listens to its client.
-struct Listener {
-    run: Rc<Run>,
-    id: u64,
-    client: Rc<str>,
-    role: Role,
-    wake: Rc<Notify>,
-    pings: Rc<RefCell<VecDeque<u64>>>,
-    arrived: RefCell<Arrived>,
-    arrival: Notify,
-}
-
-impl Listener {
-    /// Takes in what the client sends, until it goes or is refused.
-    async fn read(&self, reader: &mut FrameReader) -> io::Result<Option<Refusal>> {
-        while let Some(bytes) = reader.next().await? {
-            let taken = match Frame::decode(&bytes) {
-                Ok(Frame::Bytes {
-                    kind: Kind::Input,
-                    position,
-                    payload,
-                }) => self.input(position, &payload),
-                Ok(Frame::Message(text)) => self.message(&text),
-                Ok(Frame::Bytes { kind, .. }) => {
-                    Err(format!("{kind:?} frames come from the terminal, not to it"))
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(message) = taken {
-                return Ok(Some(Refusal {
-                    code: RefusalCode::Invalid,
-                    message,
-                }));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes input in without waiting: behind it may come what lets the program go on.
-    fn input(&self, position: u64, bytes: &[u8]) -> Result<(), String> {
-        self.writes("input")?;
-        let mut arrived = self.arrived.borrow_mut();
-        let sequence = self.run.state.borrow().input.sequence(&self.client);
-        arrived.skip_to(sequence);
-        let expected = arrived.end();
-        let Some(known) = expected.checked_sub(position) else {
-            return Err(format!("input at {position}; expected at most {expected}"));
-        };
-        let known = usize::try_from(known).unwrap_or(usize::MAX);
-        let fresh = bytes.get(known..).unwrap_or_default();
-        arrived.bytes.extend_from_slice(fresh);
-        if arrived.bytes.len() as u64 > INPUT_WINDOW {
-            return Err(format!(
-                "more than {INPUT_WINDOW} bytes of input beyond the acknowledged sequence"
-            ));
-        }
-        self.arrival.notify_one();
-        Ok(())
-    }
-
-    /// Gives the terminal what has arrived as it has room, for ever.
-    async fn deliver(&self) {
-        loop {
-            let room = self.run.room.notified();
-            let waits = {
-                let mut arrived = self.arrived.borrow_mut();
-                let mut state = self.run.state.borrow_mut();
-                arrived.skip_to(state.input.sequence(&self.client));
-                if state.exit.is_some() {
-                    // Nobody is left to read it; the exit is on its way.
-                    let all = arrived.bytes.len();
-                    arrived.skip(all);
-                }
-                let taken = state.input.take(&self.client, &arrived.bytes);
-                arrived.skip(taken);
-                if taken > 0 {
-                    self.run.typed.notify_one();
-                    self.wake.notify_one();
-                }
-                !arrived.bytes.is_empty()
-            };
-            if waits {
-                room.await;
-            } else {
-                self.arrival.notified().await;
-            }
-        }
-    }
-
-    fn message(&self, text: &str) -> Result<(), String> {
-        match serde_json::from_str(text).map_err(|error| error.to_string())? {
-            ClientMessage::Ack { offset } => {
-                let mut state = self.run.state.borrow_mut();
-                if let Some(viewer) = state.viewers.get_mut(&self.id) {
-                    viewer.cursor.acknowledge(offset);
-                }
-                self.run.resumed.notify_one();
-            }
-            ClientMessage::Resize(size) => {
-                let size = size.checked().map_err(|error| error.to_string())?;
-                if self.role == Role::Writer {
-                    self.run.resize(size).map_err(|refusal| refusal.message)?;
-                }
-            }
-            ClientMessage::Signal { signal } => {
-                self.writes("signals")?;
-                let signal = SIGNALS
-                    .into_iter()
-                    .find(|known| known.as_str() == signal)
-                    .ok_or_else(|| {
-                        let known = SIGNALS.map(Signal::as_str).join(", ");
-                        format!("signal: {signal:?} is not one of {known}")
-                    })?;
-                self.run.signal(signal);
-            }
-            ClientMessage::Ping { id } => {
-                let mut pings = self.pings.borrow_mut();
-                if pings.len() >= MAX_PINGS {
-                    return Err(format!(
-                        "more than {MAX_PINGS} pings without reading a pong"
-                    ));
-                }
-                pings.push_back(id);
-            }
-        }
-        self.wake.notify_one();
-        Ok(())
-    }
-
-    fn writes(&self, what: &str) -> Result<(), String> {
-        match self.role {
-            Role::Writer => Ok(()),
-            Role::Reader => Err(format!("a reader sends no {what}")),
-        }
-    }
-}
-
-/// Input that the terminal has no room for yet, at most a window of it.
-#[derive(Default)]
-struct Arrived {
-    /// The sequence of the first byte.
-    position: u64,
-    bytes: Vec<u8>,
-}
-
-impl Arrived {
-    fn end(&self) -> u64 {
-        self.position + self.bytes.len() as u64
-    }
-
-    fn skip(&mut self, count: usize) {
-        self.bytes.drain(..count);
-        self.position += count as u64;
-    }
-
-    /// Passes over what the same client has sent on another connection, the one before a reconnect
-    /// whose end has not been noticed yet.
-    fn skip_to(&mut self, sequence: u64) {
-        let known = sequence.saturating_sub(self.position);
-        self.skip(usize::try_from(known).map_or(self.bytes.len(), |it| it.min(self.bytes.len())));
-        self.position = self.position.max(sequence);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Arrived;
-
-    #[test]
-    fn what_came_on_another_connection_is_passed_over() {
-        let mut arrived = Arrived {
-            position: 10,
-            bytes: b"abcdef".to_vec(),
-        };
-        arrived.skip_to(8);
-        assert_eq!((arrived.position, &arrived.bytes[..]), (10, &b"abcdef"[..]));
-        arrived.skip_to(12);
-        assert_eq!((arrived.position, &arrived.bytes[..]), (12, &b"cdef"[..]));
-        arrived.skip_to(100);
-        assert_eq!((arrived.end(), arrived.bytes.len()), (100, 0));
-    }
 }

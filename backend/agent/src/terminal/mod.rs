@@ -7,6 +7,7 @@ mod attach;
 mod cut;
 mod draw;
 mod input;
+mod listener;
 mod painter;
 mod pty;
 mod run;

@@ -27,7 +27,7 @@ use super::input::Input;
 use super::painter::{Answers, Canvas, Painter};
 use super::pty::Pty;
 use super::viewer::{Cursor, Sizes};
-use crate::agent::shown;
+use crate::argv::shown;
 use crate::ended;
 use crate::journal::Journal;
 use crate::launch::Launch;

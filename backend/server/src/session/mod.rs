@@ -9,6 +9,7 @@ mod driver;
 mod reconcile;
 mod record;
 mod registry;
+mod slots;
 mod spec;
 mod state;
 

@@ -1,8 +1,6 @@
 //! The sessions that there are, and the way to their drivers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::activity::Activity;
 use super::driver::{Command, CommandError, Driver};
 use super::record::{Record, View};
+use super::slots::{Slot, Slots};
 use super::spec::Spec;
 use super::state::State;
 use crate::agent::Link;
@@ -111,8 +110,7 @@ pub struct Registry {
     runtime: Arc<dyn Runtime>,
     store: Store,
     max_sessions: usize,
-    /// How many sessions there are; see [`Slot`].
-    taken: Arc<AtomicUsize>,
+    slots: Slots,
     stop_grace: Duration,
     sessions: RwLock<HashMap<SessionId, Session>>,
     /// The idempotency keys that are being worked on.
@@ -133,7 +131,7 @@ impl Registry {
             runtime,
             store,
             max_sessions,
-            taken: Arc::default(),
+            slots: Slots::default(),
             stop_grace,
             sessions: RwLock::default(),
             keys: std::sync::Mutex::default(),
@@ -196,7 +194,9 @@ impl Registry {
             version: 1,
             spec: new.spec,
         };
-        let slot = Slot::below(self.max_sessions, &self.taken)
+        let slot = self
+            .slots
+            .take_below(self.max_sessions)
             .ok_or(RegistryError::TooMany(self.max_sessions))?;
         // In a task of its own: a client that goes now must not leave a record without a driver.
         let registry = Arc::clone(self);
@@ -210,7 +210,7 @@ impl Registry {
 
     /// Takes over a session of a server before this one, however many there are.
     pub(super) fn take_over(self: &Arc<Self>, record: Record, lifeline: Option<Link>) {
-        let slot = Slot::new(&self.taken);
+        let slot = self.slots.take();
         self.drive(record, lifeline, slot);
     }
 
@@ -306,28 +306,6 @@ impl Registry {
         self.sessions
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Counts one session for as long as it is there.
-pub(super) struct Slot(Arc<AtomicUsize>);
-
-impl Slot {
-    fn new(taken: &Arc<AtomicUsize>) -> Self {
-        taken.fetch_add(1, Relaxed);
-        Self(Arc::clone(taken))
-    }
-
-    fn below(most: usize, taken: &Arc<AtomicUsize>) -> Option<Self> {
-        let one_more = |count| (count < most).then_some(count + 1);
-        taken.fetch_update(Relaxed, Relaxed, one_more).ok()?;
-        Some(Self(Arc::clone(taken)))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }
 

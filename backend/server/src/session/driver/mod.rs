@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
 use super::record::{Record, View};
-use super::registry::Slot;
+use super::slots::Slot;
 use super::state::{Event, NoTransition, State};
 use crate::agent::{self, Link};
 use crate::runtime::{Runtime, RuntimeError};
