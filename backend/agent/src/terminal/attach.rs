@@ -1,7 +1,5 @@
 //! A viewer of a terminal, on one connection.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
@@ -12,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::Terminal;
 use super::listener::Listener;
-use super::run::{JOURNAL, Run, Viewer};
+use super::run::{JOURNAL, Viewer};
 use super::viewer::{Cursor, Next};
 use crate::link::{FrameReader, FrameWriter};
 
@@ -36,7 +34,7 @@ pub async fn serve(
     };
     writer.message(&ServerMessage::Hello(hello)).await?;
     // Both at once: input must reach a program that is blocked on its own output.
-    let listener = seat.listener();
+    let listener = Rc::clone(&seat.listener);
     let refusal = tokio::select! {
         read = listener.read(reader) => read?,
         () = listener.deliver() => unreachable!("it only ends by being dropped"),
@@ -52,12 +50,8 @@ pub async fn serve(
 
 /// A viewer's place among a terminal's viewers; it is left when this is dropped.
 struct Seat {
-    run: Rc<Run>,
-    id: u64,
-    client: Rc<str>,
-    role: Role,
-    wake: Rc<Notify>,
-    pings: Rc<RefCell<VecDeque<u64>>>,
+    /// The half that listens; who the viewer is stands there.
+    listener: Rc<Listener>,
     /// The last sequence that the client was told, and its snapshot, if one is due.
     told: u64,
     redraw: bool,
@@ -138,32 +132,17 @@ impl Seat {
             state.viewers.insert(id, viewer);
             // It keeps up with what there is, so the program may go on.
             run.resumed.notify_one();
+            let listener = Listener::new(Rc::clone(&run), id, client, attach.role, wake);
             let seat = Self {
-                run: Rc::clone(&run),
-                id,
-                client,
-                role: attach.role,
-                wake,
-                pings: Rc::default(),
-                _viewers: viewers,
+                listener: Rc::new(listener),
                 told: sequence,
                 redraw: start == Start::Snapshot,
                 gap,
+                _viewers: viewers,
             };
             (seat, hello)
         };
         Ok((seat, hello))
-    }
-
-    fn listener(&self) -> Listener {
-        Listener::new(
-            Rc::clone(&self.run),
-            self.id,
-            Rc::clone(&self.client),
-            self.role,
-            Rc::clone(&self.wake),
-            Rc::clone(&self.pings),
-        )
     }
 
     /// Sends what there is, until the program's end has been sent.
@@ -174,7 +153,7 @@ impl Seat {
                 Step::Output => writer.flush().await?,
                 Step::Draw => self.draw(writer).await?,
                 Step::Last(message) => return writer.message(&message).await,
-                Step::Wait => self.wake.notified().await,
+                Step::Wait => self.listener.wake.notified().await,
             }
         }
     }
@@ -183,20 +162,20 @@ impl Seat {
     /// beyond that meanwhile.
     async fn draw(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
         self.redraw = true;
-        let place = self.run.canvas.place().await;
+        let place = self.listener.run.canvas.place().await;
         let (snapshot, end, size, number) = {
-            let mut state = self.run.state.borrow_mut();
+            let mut state = self.listener.run.state.borrow_mut();
             // Queries until now are in no snapshot; those after it reach this viewer.
-            if let Some(viewer) = state.viewers.get_mut(&self.id) {
-                viewer.answers = self.role == Role::Writer;
+            if let Some(viewer) = state.viewers.get_mut(&self.listener.id) {
+                viewer.answers = self.listener.role == Role::Writer;
             }
             let (size, number) = (state.sizes.current(), state.sizes.last());
-            let snapshot = self.run.canvas.snapshot(size, place);
+            let snapshot = self.listener.run.canvas.snapshot(size, place);
             (snapshot, state.journal.end(), size, number)
         };
         let (bytes, tail) = snapshot.await.map_err(io::Error::other)?;
         let offset = {
-            let mut state = self.run.state.borrow_mut();
+            let mut state = self.listener.run.state.borrow_mut();
             // The begin of a very long sequence would be gone before it is sent, and what is left
             // of it would only be text.
             let offset = if tail > JOURNAL as u64 / 2 {
@@ -207,14 +186,14 @@ impl Seat {
             if offset < state.journal.start() {
                 return Ok(());
             }
-            let Some(viewer) = state.viewers.get_mut(&self.id) else {
+            let Some(viewer) = state.viewers.get_mut(&self.listener.id) else {
                 return Ok(());
             };
             viewer.cursor.jump(offset, number);
             offset
         };
         self.redraw = false;
-        self.run.resumed.notify_one();
+        self.listener.run.resumed.notify_one();
         let length = bytes.len() as u64;
         let snapshot = ServerMessage::Snapshot {
             offset,
@@ -230,21 +209,21 @@ impl Seat {
 
     /// What to do next; output is staged.
     fn step(&mut self, writer: &mut FrameWriter) -> Step {
-        if let Some(id) = self.pings.borrow_mut().pop_front() {
+        if let Some(id) = self.listener.pings.borrow_mut().pop_front() {
             return Step::Send(ServerMessage::Pong { id });
         }
         if let Some((from, to)) = self.gap.take() {
             return Step::Send(ServerMessage::Gap { from, to });
         }
-        let run = Rc::clone(&self.run);
+        let run = Rc::clone(&self.listener.run);
         let mut state = run.state.borrow_mut();
         let state = &mut *state;
-        let sequence = state.input.sequence(&self.client);
+        let sequence = state.input.sequence(&self.listener.client);
         if sequence > self.told {
             self.told = sequence;
             return Step::Send(ServerMessage::Ack { sequence });
         }
-        let Some(viewer) = state.viewers.get_mut(&self.id) else {
+        let Some(viewer) = state.viewers.get_mut(&self.listener.id) else {
             return Step::Wait;
         };
         if self.redraw {
@@ -282,10 +261,10 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.run.state.borrow_mut();
-        state.viewers.remove(&self.id);
-        state.input.leave(&self.client);
-        self.run.resumed.notify_one();
+        let mut state = self.listener.run.state.borrow_mut();
+        state.viewers.remove(&self.listener.id);
+        state.input.leave(&self.listener.client);
+        self.listener.run.resumed.notify_one();
     }
 }
 

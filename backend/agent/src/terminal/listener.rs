@@ -33,34 +33,29 @@ const SIGNALS: [Signal; 10] = [
 
 /// The half of a viewer that listens to its client.
 pub struct Listener {
-    run: Rc<Run>,
-    id: u64,
-    client: Rc<str>,
-    role: Role,
-    wake: Rc<Notify>,
-    pings: Rc<RefCell<VecDeque<u64>>>,
+    pub run: Rc<Run>,
+    /// The viewer's number among those of the run.
+    pub id: u64,
+    pub client: Rc<str>,
+    pub role: Role,
+    /// There may be something to send.
+    pub wake: Rc<Notify>,
+    /// Pings that wait for their answers.
+    pub pings: RefCell<VecDeque<u64>>,
     arrived: RefCell<Arrived>,
     arrival: Notify,
 }
 
 impl Listener {
-    /// The ears of the viewer `id` of a run. What it hears for the other half is a ping to answer,
-    /// or only that there may be something to send now.
-    pub fn new(
-        run: Rc<Run>,
-        id: u64,
-        client: Rc<str>,
-        role: Role,
-        wake: Rc<Notify>,
-        pings: Rc<RefCell<VecDeque<u64>>>,
-    ) -> Self {
+    /// One that has heard nothing yet.
+    pub fn new(run: Rc<Run>, id: u64, client: Rc<str>, role: Role, wake: Rc<Notify>) -> Self {
         Self {
             run,
             id,
             client,
             role,
             wake,
-            pings,
+            pings: RefCell::default(),
             arrived: RefCell::default(),
             arrival: Notify::new(),
         }
