@@ -2,9 +2,9 @@
 //!
 //! Most of what programs put out is runs of printable ASCII. The emulator takes one character at a
 //! time and asks each for its width, its character set and its place. Here a run is written into
-//! its cells at once, which is three times as fast for plain text. Only the simple case is: whatever
-//! else there is, and the last character of each run, is the parser's. (That one may have to be
-//! repeated by REP, or wrap the line.)
+//! its cells at once, which takes little more than half the time for plain text. Only the simple
+//! case is: whatever else there is, and the last character of each run, is the parser's. (That one
+//! may have to be repeated by REP, or wrap the line.)
 
 use alacritty_terminal::Term;
 use alacritty_terminal::event::EventListener;
