@@ -4,8 +4,15 @@ use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use crate::id::random_tag;
+
+/// How long the lock may stay taken after a server was killed: a process that it had forked and
+/// that has not yet become another program still has it.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A data directory that nobody else uses.
 #[derive(Debug)]
@@ -32,7 +39,7 @@ impl DataDir {
     ///
     /// # Errors
     /// When it cannot be used, or another server uses it.
-    pub fn take(path: &Path) -> Result<Self, DataDirError> {
+    pub async fn take(path: &Path) -> Result<Self, DataDirError> {
         let io = |error| DataDirError::Io(path.to_owned(), error);
         let run = path.join("run");
         if !path.exists() {
@@ -44,10 +51,16 @@ impl DataDir {
         fs::set_permissions(&run, Permissions::from_mode(0o700)).map_err(io)?;
         let path = fs::canonicalize(path).map_err(io)?;
         let lock = File::create(path.join("lock")).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path)),
-            Err(TryLockError::Error(error)) => return Err(io(error)),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path)),
+                Err(TryLockError::Error(error)) => return Err(io(error)),
+            }
         }
         let instance = instance(&path.join("instance")).map_err(io)?;
         Ok(Self {
@@ -90,17 +103,30 @@ fn instance(path: &Path) -> io::Result<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn is_used_by_one_server_and_keeps_its_name() {
+    #[tokio::test]
+    async fn is_used_by_one_server_and_keeps_its_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("data");
-        let first = DataDir::take(&path).unwrap();
-        let error = DataDir::take(&path).unwrap_err();
+        let first = DataDir::take(&path).await.unwrap();
+        let error = DataDir::take(&path).await.unwrap_err();
         assert!(matches!(error, DataDirError::InUse(_)), "{error}");
         let name = first.instance().to_owned();
         drop(first);
-        assert_eq!(DataDir::take(&path).unwrap().instance(), name);
+        assert_eq!(DataDir::take(&path).await.unwrap().instance(), name);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[tokio::test]
+    async fn is_taken_over_from_a_server_that_is_just_going() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = DataDir::take(directory.path()).await.unwrap();
+        let second = DataDir::take(directory.path());
+        let going = async {
+            sleep(PATIENCE / 10).await;
+            drop(first);
+        };
+        let (second, ()) = tokio::join!(second, going);
+        second.unwrap();
     }
 }

@@ -90,7 +90,7 @@ impl Server {
     /// Anything that is missing, with what to do about it.
     pub async fn new(config: Config) -> Result<Self, StartError> {
         config.validate()?;
-        let data_dir = DataDir::take(&config.data_dir()?)?;
+        let data_dir = DataDir::take(&config.data_dir()?).await?;
         let token = load_or_create(data_dir.path())?;
         let store = Store::open(&data_dir.path().join("shellport.db"))?;
         // Before the sessions, so that a second server does not touch them.
