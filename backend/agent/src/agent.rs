@@ -1,4 +1,4 @@
-//! The agent itself: the sandbox's terminals, its main process, and its end.
+//! The agent itself: the sandbox's terminals and execs, its main process, and its end.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 use shellport_wire::agent::{
-    Attach, MAIN_TERMINAL, MAX_NAME, MainProcess, Open, Program, Refusal, RefusalCode, Status,
+    Attach, Exec as Wish, MAIN_TERMINAL, MainProcess, Open, Program, Refusal, RefusalCode, Status,
     Terminal as Description,
 };
 use shellport_wire::viewer::Role;
@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::argv::{is_shell, shown};
 use crate::ended;
+use crate::exec::{Exec, Execs};
+use crate::name;
 use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
 use crate::terminal::{Painter, Terminal};
@@ -33,9 +35,11 @@ pub struct Agent {
     reaper: Rc<Reaper>,
     painter: Painter,
     terminals: RefCell<BTreeMap<String, Rc<Terminal>>>,
+    execs: Rc<Execs>,
     shell: Vec<String>,
     main: RefCell<Option<MainProcess>>,
-    active: Cell<u32>,
+    /// Shared by every viewer and exec.
+    active: Rc<()>,
     ending: Cell<bool>,
     ended: Notify,
 }
@@ -52,13 +56,14 @@ impl Agent {
             reaper: Reaper::start()?,
             painter: Painter::start()?,
             terminals: RefCell::default(),
+            execs: Rc::default(),
             shell: if is_shell {
                 command.clone()
             } else {
                 Vec::new()
             },
             main: RefCell::default(),
-            active: Cell::new(0),
+            active: Rc::default(),
             ending: Cell::new(false),
             ended: Notify::new(),
         });
@@ -68,9 +73,18 @@ impl Agent {
         Ok(agent)
     }
 
-    /// The reaper, for execs.
-    pub fn reaper(&self) -> &Rc<Reaper> {
-        &self.reaper
+    /// The execs that are there.
+    pub fn execs(&self) -> &Execs {
+        &self.execs
+    }
+
+    /// Runs a command.
+    ///
+    /// # Errors
+    /// A name that is taken or not allowed, or a program that cannot be started.
+    pub fn exec(&self, wish: &Wish) -> Result<Rc<Exec>, Refusal> {
+        self.refuse_when_ending()?;
+        self.execs.start(wish, &self.reaper, self.activity())
     }
 
     /// The terminal to attach to, and whether its program was started for it.
@@ -109,13 +123,7 @@ impl Agent {
         self.refuse_when_ending()?;
         let name = open.terminal.clone();
         let refuse = |code, message| Err(Refusal { code, message });
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
-            let message = format!(
-                "name: {name:?} is not 1 to {MAX_NAME} letters, digits, dots, hyphens or underscores"
-            );
-            return refuse(RefusalCode::Invalid, message);
-        }
+        name::check(&name)?;
         if self.terminals.borrow().contains_key(&name) {
             let message = format!("name: there is a terminal {name:?} already");
             return refuse(RefusalCode::Exists, message);
@@ -165,14 +173,17 @@ impl Agent {
                 argv: shown(&main.argv),
                 exit: main.exit,
             }),
-            active: self.active.get(),
+            active: self.active(),
         }
     }
 
     /// Counts a viewer or exec for as long as the result lives.
-    pub fn activity(self: &Rc<Self>) -> Activity {
-        self.active.set(self.active.get() + 1);
-        Activity(Rc::clone(self))
+    pub fn activity(&self) -> Rc<()> {
+        Rc::clone(&self.active)
+    }
+
+    fn active(&self) -> u32 {
+        u32::try_from(Rc::strong_count(&self.active) - 1).unwrap_or(u32::MAX)
     }
 
     /// Ends every process, tells the viewers, and lets [`Self::ended`] return. While that goes on,
@@ -184,17 +195,13 @@ impl Agent {
         for terminal in self.terminals.borrow().values() {
             terminal.mark_stopping();
         }
+        self.execs.mark_stopping();
         processes::end(Scope::All, grace).await;
         let deadline = Instant::now() + FAREWELL;
-        while self.active.get() > 0 && Instant::now() < deadline {
+        while self.active() > 0 && Instant::now() < deadline {
             sleep(Duration::from_millis(5)).await;
         }
         self.ended.notify_one();
-    }
-
-    /// Whether everything is being ended.
-    pub fn is_ending(&self) -> bool {
-        self.ending.get()
     }
 
     /// Returns when [`Self::shut_down`] is done.
@@ -240,15 +247,6 @@ impl Agent {
                 main.exit = Some(ended::exit(seen, stopped));
             }
         });
-    }
-}
-
-/// See [`Agent::activity`].
-pub struct Activity(Rc<Agent>);
-
-impl Drop for Activity {
-    fn drop(&mut self) {
-        self.0.active.set(self.0.active.get() - 1);
     }
 }
 

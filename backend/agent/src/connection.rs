@@ -30,10 +30,21 @@ pub async fn serve(agent: Rc<Agent>, stream: UnixStream) -> io::Result<()> {
                 }
                 Err(refusal) => Response::Error(refusal),
             },
-            Ok(Request::Exec(exec)) => {
-                let _active = agent.activity();
-                return exec::serve(exec, &agent, &mut reader, &mut writer).await;
-            }
+            Ok(Request::Exec(wish)) => match agent.exec(&wish) {
+                Ok(exec) => {
+                    let _active = agent.activity();
+                    return exec::serve(exec, [0, 0], &mut reader, &mut writer).await;
+                }
+                Err(refusal) => Response::Error(refusal),
+            },
+            Ok(Request::Follow(follow)) => match agent.execs().find(&follow.exec) {
+                Ok(exec) => {
+                    let _active = agent.activity();
+                    let from = [follow.stdout, follow.stderr];
+                    return exec::serve(exec, from, &mut reader, &mut writer).await;
+                }
+                Err(refusal) => Response::Error(refusal),
+            },
             Ok(request) => answer(&agent, request)
                 .await
                 .unwrap_or_else(Response::Error),
@@ -64,7 +75,14 @@ async fn answer(agent: &Rc<Agent>, request: Request) -> Result<Response, Refusal
             agent.shut_down(Duration::from_millis(grace_ms)).await;
             Response::Done
         }
-        Request::Attach(_) | Request::Exec(_) => unreachable!("they are streams"),
+        Request::StopExec { exec, grace_ms } => {
+            let grace = Duration::from_millis(grace_ms);
+            agent.execs().stop(&exec, grace).await?;
+            Response::Done
+        }
+        Request::Attach(_) | Request::Exec(_) | Request::Follow(_) => {
+            unreachable!("they are streams")
+        }
     })
 }
 

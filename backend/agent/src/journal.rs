@@ -30,6 +30,16 @@ impl Journal {
         self.start + self.bytes.len() as u64
     }
 
+    /// How many bytes are kept.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Gives back memory that is not needed when nothing more comes.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+    }
+
     /// Appends `bytes`; the oldest go when there are more than the capacity.
     pub fn push(&mut self, bytes: &[u8]) {
         let skipped = bytes.len().saturating_sub(self.capacity);

@@ -12,6 +12,7 @@ mod init;
 mod journal;
 mod launch;
 mod link;
+mod name;
 mod oom;
 mod processes;
 mod reaper;

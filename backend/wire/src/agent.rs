@@ -1,8 +1,8 @@
 //! What the server asks of an agent.
 //!
-//! A connection starts with a [`Request`]. [`Request::Attach`] and [`Request::Exec`] turn it into a
-//! stream that ends with the connection; every other request gets one [`Response`], after which the
-//! next may follow. Unknown fields are ignored in both directions, so that a newer server can talk
+//! A connection starts with a [`Request`]. [`Request::Attach`], [`Request::Exec`] and
+//! [`Request::Follow`] turn it into a stream that ends with the connection; every other request gets
+//! one [`Response`], after which the next may follow. Unknown fields are ignored in both directions, so that a newer server can talk
 //! to the agents of sandboxes that an older one made.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::viewer::{Role, Size};
 /// The terminal that every session has.
 pub const MAIN_TERMINAL: &str = "main";
 
-/// The longest name of a terminal, in bytes.
+/// The longest name of a terminal or exec, in bytes.
 pub const MAX_NAME: usize = 64;
 
 /// From the server, as the first frame of a connection or after a [`Response`].
@@ -24,8 +24,18 @@ pub const MAX_NAME: usize = 64;
 pub enum Request {
     /// Become a viewer; answered with `hello` of [`crate::viewer`], or an error.
     Attach(Attach),
-    /// Run a command; answered with byte frames and then [`Response::ExecExit`], or an error.
+    /// Run a command and follow it; answered with [`Response::Following`], byte frames and at the
+    /// end [`Response::ExecExit`], or an error.
     Exec(Exec),
+    /// Follow an exec that is there, running or not; answered as [`Self::Exec`] is.
+    Follow(Follow),
+    /// End an exec's processes; answered with [`Response::Done`] when they have gone.
+    StopExec {
+        /// The exec's name.
+        exec: String,
+        /// Milliseconds between asking the processes to end and killing them.
+        grace_ms: u64,
+    },
     /// Open a terminal; answered with [`Response::Terminal`].
     Open(Open),
     /// Close a terminal and end everything in it; answered with [`Response::Done`].
@@ -124,6 +134,8 @@ pub enum Behind {
 /// A command to run without a PTY.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exec {
+    /// A name that no exec has yet, so that a request which is made again runs nothing twice.
+    pub exec: String,
     /// What to run.
     #[serde(flatten)]
     pub program: Program,
@@ -133,6 +145,34 @@ pub struct Exec {
     /// Milliseconds after which it is ended with [`crate::exit::Reason::Timeout`].
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// Milliseconds after which it is ended when nobody follows it. Until then it waits with output
+    /// that the journals have no room for. Absent, it needs no follower, and the journals keep the
+    /// last of its output.
+    #[serde(default)]
+    pub linger_ms: Option<u64>,
+}
+
+/// An exec to follow, from where somebody was before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follow {
+    /// The exec's name.
+    pub exec: String,
+    /// The offset in standard output to go on from.
+    #[serde(default)]
+    pub stdout: u64,
+    /// The offset in standard error to go on from.
+    #[serde(default)]
+    pub stderr: u64,
+}
+
+/// One of the streams that an exec writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output: frames of [`crate::frame::Kind::Output`].
+    Stdout,
+    /// Standard error: frames of [`crate::frame::Kind::Stderr`].
+    Stderr,
 }
 
 /// Messages from the server during an exec, between input frames.
@@ -158,6 +198,20 @@ pub enum Response {
     },
     /// What the agent is and how it does.
     Status(Status),
+    /// What an exec writes follows.
+    Following {
+        /// Bytes of input that have arrived; the next input frame has this position.
+        stdin: u64,
+    },
+    /// Output that its exec's journal no longer holds.
+    Gap {
+        /// Of which stream.
+        stream: Stream,
+        /// The offset of the first byte that is not told.
+        from: u64,
+        /// The offset of the next byte that is.
+        to: u64,
+    },
     /// An exec goes on in silence.
     Alive,
     /// An exec has ended; it is the last frame.
@@ -190,9 +244,9 @@ pub struct Refusal {
 pub enum RefusalCode {
     /// The request is not understood, or a value in it is not allowed.
     Invalid,
-    /// No terminal of that name.
+    /// No terminal or exec of that name.
     NotFound,
-    /// A terminal of that name is there already.
+    /// A terminal or exec of that name is there already.
     Exists,
     /// As many terminals, viewers or execs as are allowed.
     TooMany,

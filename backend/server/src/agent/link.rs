@@ -33,6 +33,17 @@ pub enum AgentError {
     Refused(Refusal),
 }
 
+impl AgentError {
+    /// Whether the connection broke, so that another may do better.
+    pub fn is_broken(&self) -> bool {
+        match self {
+            Self::Io(cause) => cause.kind() != io::ErrorKind::InvalidInput,
+            Self::Closed => true,
+            Self::Silent | Self::Nonsense(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// A connection to an agent.
 pub struct Link {
     /// What comes from it.

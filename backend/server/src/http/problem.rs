@@ -85,7 +85,7 @@ impl Problem {
     }
 
     /// An error whose cause is the operator's business.
-    fn internal(error: &dyn std::error::Error) -> Self {
+    pub(super) fn internal(error: &dyn std::error::Error) -> Self {
         let detail = "something went wrong in the server; its log has the cause under request_id";
         let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
         tracing::error!(request.id = %problem.request_id, %error, "internal error");

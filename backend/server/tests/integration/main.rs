@@ -10,6 +10,7 @@ mod support;
 
 mod console;
 mod creating;
+mod exec_journals;
 mod execs;
 mod http_problems;
 mod http_sessions;

@@ -1,5 +1,6 @@
 //! What the tests stand on: servers, clients, engines, and the check that nothing is left.
 
+pub mod agent;
 pub mod api;
 pub mod backend;
 pub mod child;

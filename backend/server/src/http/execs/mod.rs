@@ -1,30 +1,26 @@
 //! `/api/v1/sessions/{id}/execs`.
 
+mod run;
+
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
-use shellport_wire::agent::{Exec, Program};
-use tokio::time::timeout;
+use shellport_wire::agent::Program;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use self::run::{Ended, Run};
 use super::App;
 use super::extract::{Body, InPath};
 use super::model::{Duration as DurationText, Exit};
 use super::problem::Problem;
-use super::terminals::running;
-use crate::agent::{self, AgentError, ExecResult};
-use crate::id::random_tag;
 use crate::policy::{check_cwd, check_env, resolve_time};
 
 /// The most bytes of each stream in an answer.
 const MAX_OUTPUT: usize = 1024 * 1024;
-
-/// How much longer than its time a command may take to be ended.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A command to run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -95,48 +91,35 @@ pub async fn run(
     let longest = app.limits.max_exec;
     let limit = resolve_time("timeout", wish.timeout.map(|it| it.0), Some(longest))?;
     let limit = limit.unwrap_or(longest);
-    let exec = Exec {
-        program: Program {
-            argv,
-            env: wish.env,
-            cwd: wish.cwd,
-            user: wish.user,
-        },
-        stdin: wish.stdin.is_some(),
-        timeout_ms: Some(milliseconds(limit)),
+    let program = Program {
+        argv,
+        env: wish.env,
+        cwd: wish.cwd,
+        user: wish.user,
     };
-    let id = random_tag();
-    let stream = app.registry.runtime().connect(&running(&session)?).await?;
-    let _in_use = session.activity().begin();
-    app.metrics.execs.inc();
-    let stdin = wish.stdin.unwrap_or_default().into();
-    // The agent ends the command when its time is over; one that does not is not waited for.
-    let result = timeout(
-        limit + PATIENCE,
-        agent::exec(stream, exec, stdin, MAX_OUTPUT),
-    )
-    .await
-    .map_err(|_| AgentError::Silent)??;
-    Ok(Json(outcome(id, result)))
+    let run = Run::new(app, session, program, wish.stdin, limit, MAX_OUTPUT);
+    // In a task of its own, so that the agent hears of it when the client goes.
+    let gone = CancellationToken::new();
+    let _here = gone.clone().drop_guard();
+    let ran = tokio::spawn(run.until_end(gone)).await;
+    let ended = ran.map_err(|panic| Problem::internal(&panic))??;
+    Ok(Json(outcome(ended)))
 }
 
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn outcome(id: String, result: ExecResult) -> ExecOutcome {
-    let ExecResult {
-        stdout,
-        stderr,
-        truncated,
+fn outcome(ended: Ended) -> ExecOutcome {
+    let Ended {
+        name,
+        collected,
         exit,
-    } = result;
+    } = ended;
+    let truncated = collected.is_cut();
+    let (stdout, stderr) = collected.into_bytes();
     let (encoding, stdout, stderr) = match (text(&stdout, truncated), text(&stderr, truncated)) {
         (Some(stdout), Some(stderr)) => ("utf-8", stdout.to_owned(), stderr.to_owned()),
         _ => ("base64", BASE64.encode(&stdout), BASE64.encode(&stderr)),
     };
     ExecOutcome {
-        id,
+        id: name,
         stdout,
         stderr,
         encoding,

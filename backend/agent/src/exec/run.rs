@@ -1,0 +1,148 @@
+//! The task that runs a command: from its pipes to its journals, and to its end.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::time::Duration;
+
+use shellport_wire::exit::Reason;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::Exec;
+use super::pipe::{MAX_PIPE, Output, Started};
+use crate::ended;
+use crate::processes::{self, Scope};
+use crate::reaper::Process;
+
+/// Between asking a command to end and killing it.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The most that is read before others get their turn.
+const READ: usize = 16 * 1024;
+
+/// Runs `exec` to its end.
+pub async fn run(
+    exec: &Exec,
+    started: Started,
+    input: mpsc::Receiver<Vec<u8>>,
+    deadline: Option<Instant>,
+) {
+    let Started {
+        process,
+        stdin,
+        outputs,
+    } = started;
+    let mut run = Run {
+        exec,
+        outputs,
+        buffer: vec![0; READ],
+        deadline,
+        forced: None,
+    };
+    let seen = tokio::select! {
+        seen = run.watch(process) => seen,
+        never = feed(input, stdin) => match never {},
+    };
+    exec.state.borrow_mut().leader = None;
+    // Whatever it wrote is in the pipes; a process it left behind may keep them open for ever.
+    for stream in 0..run.outputs.len() {
+        run.drain(stream).await;
+    }
+    let stopping = exec.state.borrow().stopping;
+    let forced = run.forced.or(stopping.then_some(Reason::Stopped));
+    exec.finish(ended::exit(seen, forced));
+}
+
+/// Gives the command its input, and holds the pipe no longer than there is any.
+async fn feed(mut input: mpsc::Receiver<Vec<u8>>, stdin: Option<pipe::Sender>) -> Infallible {
+    if let Some(mut stdin) = stdin {
+        while let Some(bytes) = input.recv().await {
+            if stdin.write_all(&bytes).await.is_err() {
+                // It has closed its input, which ends nothing else.
+                break;
+            }
+        }
+    }
+    drop(input);
+    pending().await
+}
+
+struct Run<'a> {
+    exec: &'a Exec,
+    outputs: [Output; 2],
+    buffer: Vec<u8>,
+    deadline: Option<Instant>,
+    forced: Option<Reason>,
+}
+
+impl Run<'_> {
+    /// Journals the output until the process has ended.
+    async fn watch(&mut self, mut process: Process) -> ended::Seen {
+        loop {
+            let exec = self.exec;
+            let [stdout, stderr] = [exec.room(0), exec.room(1)];
+            tokio::select! {
+                () = self.outputs[0].ready(), if stdout > 0 => self.read(0, stdout),
+                () = self.outputs[1].ready(), if stderr > 0 => self.read(1, stderr),
+                seen = &mut process.ended => return ended::seen(seen),
+                () = exec.poke.notified() => {}
+                () = at(self.deadline) => {
+                    self.deadline = None;
+                    self.forced = Some(Reason::Timeout);
+                    end(&process);
+                }
+                () = at(exec.lonely_at()) => {
+                    exec.state.borrow_mut().abandoned = true;
+                    exec.stopping();
+                    end(&process);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, stream: usize, room: usize) {
+        let buffer = &mut self.buffer[..room.min(READ)];
+        let count = self.outputs[stream].read(buffer);
+        if count > 0 {
+            self.exec.push(stream, &buffer[..count]);
+        }
+    }
+
+    /// Journals what is in the pipe now, and not what others may go on to write for ever.
+    async fn drain(&mut self, stream: usize) {
+        let mut left = MAX_PIPE;
+        while left > 0 {
+            let room = self.exec.room(stream);
+            if room == 0 {
+                tokio::select! {
+                    () = self.exec.poke.notified() => {}
+                    () = at(self.exec.lonely_at()) => {
+                        self.exec.state.borrow_mut().abandoned = true;
+                    }
+                }
+                continue;
+            }
+            let buffer = &mut self.buffer[..room.min(READ).min(left)];
+            let count = self.outputs[stream].rest(buffer);
+            if count == 0 {
+                return;
+            }
+            self.exec.push(stream, &buffer[..count]);
+            left -= count;
+        }
+    }
+}
+
+fn end(process: &Process) {
+    tokio::task::spawn_local(processes::end(Scope::Session(process.pid), GRACE));
+}
+
+/// Returns at `instant`; never when there is none.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}
