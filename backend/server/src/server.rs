@@ -38,6 +38,9 @@ const SEND_BUFFER: usize = 256 * 1024;
 /// How long requests and WebSockets may take to end when the server does.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long commands whose requests are cut off may take to be ended.
+const CUT: Duration = Duration::from_secs(3);
+
 /// A server that is ready to serve.
 pub struct Server {
     listener: TcpListener,
@@ -116,6 +119,7 @@ impl Server {
             limits: Arc::new(config.limits),
             metrics: Metrics::new(),
             draining: CancellationToken::new(),
+            cut: CancellationToken::new(),
             places: Arc::new(Semaphore::new(config.max_connections)),
             connections: TaskTracker::new(),
         };
@@ -187,6 +191,8 @@ impl Server {
         if timeout(DRAIN, drained).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
+        self.app.cut.cancel();
+        let _ = timeout(CUT, self.app.connections.wait()).await;
         let registry = self.app.registry;
         registry.close(self.on_shutdown == OnShutdown::Stop).await;
         if let Err(error) = registry.runtime().close().await {

@@ -6,6 +6,7 @@
 //! to the agents of sandboxes that an older one made.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,12 @@ pub const MAIN_TERMINAL: &str = "main";
 /// The longest name of a terminal or exec, in bytes.
 pub const MAX_NAME: usize = 64;
 
+/// Bytes of each of an exec's streams that the agent keeps.
+pub const EXEC_JOURNAL: u64 = 256 * 1024;
+
+/// How often the agent says [`Response::Alive`] to whoever follows a silent exec.
+pub const ALIVE: Duration = Duration::from_secs(5);
+
 /// From the server, as the first frame of a connection or after a [`Response`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -29,7 +36,7 @@ pub enum Request {
     Exec(Exec),
     /// Follow an exec that is there, running or not; answered as [`Self::Exec`] is.
     Follow(Follow),
-    /// End an exec's processes; answered with [`Response::Done`] when they have gone.
+    /// End the processes of an exec that runs; answered with [`Response::Done`] when they have gone.
     StopExec {
         /// The exec's name.
         exec: String,
@@ -139,7 +146,7 @@ pub struct Exec {
     /// What to run.
     #[serde(flatten)]
     pub program: Program,
-    /// Whether input frames follow, up to [`ExecInput::End`]. Without, stdin is empty.
+    /// Whether input frames follow, up to [`Follower::End`]. Without, stdin is empty.
     #[serde(default)]
     pub stdin: bool,
     /// Milliseconds after which it is ended with [`crate::exit::Reason::Timeout`].
@@ -175,12 +182,20 @@ pub enum Stream {
     Stderr,
 }
 
-/// Messages from the server during an exec, between input frames.
+/// Messages from the server while it follows an exec, between input frames.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum ExecInput {
+pub enum Follower {
     /// No more input: the command's stdin ends here.
     End,
+    /// What has come. The agent keeps what comes after it, so that another connection can go on
+    /// there, and has no room for more than [`EXEC_JOURNAL`] of each stream.
+    Ack {
+        /// The offset after the last byte of standard output.
+        stdout: u64,
+        /// The offset after the last byte of standard error.
+        stderr: u64,
+    },
 }
 
 /// From the agent.
@@ -202,6 +217,13 @@ pub enum Response {
     Following {
         /// Bytes of input that have arrived; the next input frame has this position.
         stdin: u64,
+        /// The position up to which input may be sent.
+        until: u64,
+    },
+    /// The command has read some of its input.
+    Room {
+        /// The position up to which more may be sent.
+        until: u64,
     },
     /// Output that its exec's journal no longer holds.
     Gap {
@@ -289,7 +311,7 @@ pub struct Status {
     /// The session's main process, when it has one beside the terminals.
     #[serde(default)]
     pub main: Option<MainProcess>,
-    /// Viewers and execs at this moment.
+    /// Viewers, running execs and those who follow execs, at this moment.
     pub active: u32,
 }
 

@@ -2,17 +2,13 @@
 
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
-use shellport_wire::agent::{ExecInput, Refusal, RefusalCode, Response};
+use shellport_wire::agent::{self as wire, ALIVE, Refusal, RefusalCode, Response};
 use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
 use tokio::time::{Instant, interval_at};
 
 use super::{Exec, Places, STREAMS};
 use crate::link::{FrameReader, FrameWriter};
-
-/// How often a silent exec says that it is there, and so finds out that its follower is not.
-const ALIVE: Duration = Duration::from_secs(5);
 
 /// Tells what `exec` writes from these places on, and how it ended.
 ///
@@ -28,11 +24,18 @@ pub async fn serve(
         Ok(follower) => follower,
         Err(refusal) => return writer.message(&Response::Error(refusal)).await,
     };
-    let stdin = exec.state.borrow().taken;
-    writer.message(&Response::Following { stdin }).await?;
+    let (stdin, until) = {
+        let input = &exec.state.borrow().input;
+        (input.arrived(), input.until())
+    };
+    follower.until = until;
+    let id = follower.id;
+    writer
+        .message(&Response::Following { stdin, until })
+        .await?;
     tokio::select! {
         told = follower.tell(writer) => told,
-        heard = listen(&exec, reader) => heard,
+        heard = listen(&exec, id, reader) => heard,
     }
 }
 
@@ -40,14 +43,18 @@ pub async fn serve(
 struct Follower<'a> {
     exec: &'a Exec,
     id: u64,
+    /// What it has been sent.
+    sent: Places,
+    /// Up to where it was told that it may send input.
+    until: u64,
     /// The stream that is next to be told; they take turns.
     turn: usize,
 }
 
 enum Next {
-    /// Bytes are staged; when they are written, the follower has come so far.
-    Bytes(usize, u64),
-    Gap(Response),
+    /// Bytes are staged.
+    Bytes,
+    Message(Response),
     End(Response),
     Nothing,
 }
@@ -70,7 +77,13 @@ impl<'a> Follower<'a> {
         state.followers.insert(id, places);
         state.left = None;
         exec.poke.notify_one();
-        Ok(Self { exec, id, turn: 0 })
+        Ok(Self {
+            exec,
+            id,
+            sent: places,
+            until: 0,
+            turn: 0,
+        })
     }
 
     async fn tell(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
@@ -78,13 +91,13 @@ impl<'a> Follower<'a> {
         loop {
             let news = self.exec.news.notified();
             match self.next(writer) {
-                Next::Bytes(stream, to) => {
-                    writer.flush().await?;
-                    self.advance(stream, to);
-                    self.turn = 1 - stream;
+                Next::Bytes => writer.flush().await?,
+                Next::Message(message) => writer.message(&message).await?,
+                Next::End(end) => {
+                    writer.message(&end).await?;
+                    self.exec.state.borrow_mut().told = true;
+                    return Ok(());
                 }
-                Next::Gap(gap) => writer.message(&gap).await?,
-                Next::End(end) => return writer.message(&end).await,
                 Next::Nothing => tokio::select! {
                     () = news => {}
                     _ = alive.tick() => writer.message(&Response::Alive).await?,
@@ -93,16 +106,14 @@ impl<'a> Follower<'a> {
         }
     }
 
-    fn next(&self, writer: &mut FrameWriter) -> Next {
-        let mut state = self.exec.state.borrow_mut();
-        let state = &mut *state;
-        let places = state.followers.get_mut(&self.id).expect("it has joined");
+    fn next(&mut self, writer: &mut FrameWriter) -> Next {
+        let state = self.exec.state.borrow();
         for index in [self.turn, 1 - self.turn] {
-            let (place, journal) = (places[index], &state.journals[index]);
+            let (place, journal) = (self.sent[index], &state.journals[index]);
             let (stream, kind) = STREAMS[index];
             if place < journal.start() {
-                places[index] = journal.start();
-                return Next::Gap(Response::Gap {
+                self.sent[index] = journal.start();
+                return Next::Message(Response::Gap {
                     stream,
                     from: place,
                     to: journal.start(),
@@ -112,24 +123,25 @@ impl<'a> Follower<'a> {
                 let to = journal.end().min(place + MAX_PAYLOAD as u64);
                 let (front, back) = journal.range(place, to);
                 writer.stage(kind, place, [front, back]);
-                return Next::Bytes(index, to);
+                self.sent[index] = to;
+                self.turn = 1 - index;
+                return Next::Bytes;
             }
         }
-        match state.exit.clone() {
-            Some(exit) => Next::End(Response::ExecExit {
+        if let Some(exit) = state.exit.clone() {
+            let [stdout, stderr] = self.sent;
+            return Next::End(Response::ExecExit {
                 exit,
-                stdout: places[0],
-                stderr: places[1],
-            }),
-            None => Next::Nothing,
+                stdout,
+                stderr,
+            });
         }
-    }
-
-    fn advance(&self, stream: usize, to: u64) {
-        let mut state = self.exec.state.borrow_mut();
-        let places = state.followers.get_mut(&self.id).expect("it has joined");
-        places[stream] = to;
-        self.exec.poke.notify_one();
+        let until = state.input.until();
+        if until > self.until {
+            self.until = until;
+            return Next::Message(Response::Room { until });
+        }
+        Next::Nothing
     }
 }
 
@@ -144,17 +156,29 @@ impl Drop for Follower<'_> {
     }
 }
 
-/// Takes input in until the connection ends.
-async fn listen(exec: &Exec, reader: &mut FrameReader) -> io::Result<()> {
+/// Takes in what a follower sends until the connection ends. It never waits for the command: behind
+/// input there may be an acknowledgement that lets it go on.
+async fn listen(exec: &Exec, id: u64, reader: &mut FrameReader) -> io::Result<()> {
     while let Some(bytes) = reader.next().await? {
         match Frame::decode(&bytes).map_err(io::Error::other)? {
             Frame::Bytes {
                 kind: Kind::Input,
                 position,
                 payload,
-            } => take(exec, position, &payload).await?,
+            } => {
+                let mut state = exec.state.borrow_mut();
+                let taken = state.input.push(position, &payload);
+                taken.map_err(io::Error::other)?;
+                exec.typed.notify_one();
+            }
             Frame::Message(text) => match serde_json::from_str(&text)? {
-                ExecInput::End => exec.state.borrow_mut().stdin = None,
+                wire::Follower::End => {
+                    exec.state.borrow_mut().input.end();
+                    exec.typed.notify_one();
+                }
+                wire::Follower::Ack { stdout, stderr } => {
+                    acknowledge(exec, id, [stdout, stderr]).map_err(io::Error::other)?;
+                }
             },
             Frame::Bytes { .. } => {
                 return Err(io::Error::other("only input comes from a follower"));
@@ -164,23 +188,16 @@ async fn listen(exec: &Exec, reader: &mut FrameReader) -> io::Result<()> {
     Ok(())
 }
 
-/// Passes on what of `bytes` has not come before, on this connection or another.
-async fn take(exec: &Exec, position: u64, bytes: &[u8]) -> io::Result<()> {
-    let stdin = exec.state.borrow().stdin.clone();
-    // Without room nothing is taken, so that nothing is lost when this is cancelled here.
-    let room = match &stdin {
-        Some(stdin) => stdin.reserve().await.ok(),
-        // It has closed its input, or somebody has for it.
-        None => None,
-    };
+fn acknowledge(exec: &Exec, id: u64, places: Places) -> Result<(), &'static str> {
     let mut state = exec.state.borrow_mut();
-    let known = state.taken.checked_sub(position);
-    let known = known.ok_or_else(|| io::Error::other("not the next input"))?;
-    let fresh = bytes.get(usize::try_from(known).unwrap_or(usize::MAX)..);
-    let fresh = fresh.unwrap_or_default();
-    state.taken += fresh.len() as u64;
-    if let Some(room) = room {
-        room.send(fresh.to_vec());
+    let state = &mut *state;
+    let known = state.followers.get_mut(&id).expect("it has joined");
+    for ((place, known), journal) in places.iter().zip(known).zip(&state.journals) {
+        if *place > journal.end() {
+            return Err("an acknowledgement of what was never written");
+        }
+        *known = (*known).max(*place);
     }
+    exec.poke.notify_one();
     Ok(())
 }

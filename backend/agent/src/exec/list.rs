@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::input::Input;
 use super::pipe::start;
 use super::{Exec, run};
 use crate::launch::Launch;
@@ -19,7 +19,8 @@ use crate::reaper::Reaper;
 /// The most execs that run at once.
 const MAX_RUNNING: usize = 256;
 
-/// The most that have ended and are kept; the oldest are forgotten first.
+/// The most that have ended and are kept. The oldest are forgotten first, but those before them
+/// whose end nobody has been told and somebody may come back for.
 const MAX_ENDED: usize = 64;
 
 /// And the most bytes that those have in their journals.
@@ -64,18 +65,16 @@ impl Execs {
             code: RefusalCode::StartFailed,
             message: format!("cannot start a process: {error}"),
         })?;
-        // One piece at a time: what is not taken waits on its connection.
-        let (sender, input) = mpsc::channel(1);
         let linger = wish.linger_ms.map(Duration::from_millis);
-        let stdin = wish.stdin.then_some(sender);
-        let exec = Rc::new(Exec::new(linger, started.process.pid, stdin));
+        let input = Input::new(wish.stdin);
+        let exec = Rc::new(Exec::new(linger, started.process.pid, input));
         let timeout = wish.timeout_ms.map(Duration::from_millis);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.all.borrow_mut().insert(name.clone(), Rc::clone(&exec));
         tokio::task::spawn_local({
             let (execs, exec) = (Rc::clone(self), Rc::clone(&exec));
             async move {
-                run::run(&exec, started, input, deadline).await;
+                run::run(&exec, started, deadline).await;
                 execs.retire(name);
                 drop(activity);
             }
@@ -121,7 +120,9 @@ impl Execs {
         let kept = |name: &String| all.get(name).map_or(0, |exec| exec.kept());
         let mut sum: usize = ended.iter().map(kept).sum();
         while ended.len() > MAX_ENDED || sum > MAX_KEPT {
-            let Some(exec) = ended.pop_front().and_then(|name| all.remove(&name)) else {
+            let settled = |name: &String| all.get(name).is_none_or(|exec| exec.is_settled());
+            let first = ended.iter().position(settled).unwrap_or(0);
+            let Some(exec) = ended.remove(first).and_then(|name| all.remove(&name)) else {
                 return;
             };
             sum -= exec.kept();

@@ -2,9 +2,10 @@
 //!
 //! A command runs by itself ([`run`]), and what it writes goes into two journals. Connections
 //! follow it ([`follow`]) and may come back to where they were. They have no queues: the command's
-//! pipes are not read while a journal has no room ahead of the follower that has come farthest.
+//! pipes are not read while a journal has no room ahead of the follower that has acknowledged most.
 
 mod follow;
+mod input;
 mod list;
 mod pipe;
 mod run;
@@ -14,18 +15,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::unistd::Pid;
-use shellport_wire::agent::Stream;
+use shellport_wire::agent::{EXEC_JOURNAL, Stream};
 use shellport_wire::exit::Exit;
 use shellport_wire::frame::Kind;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::follow::serve;
+use self::input::Input;
 pub use self::list::Execs;
 use crate::journal::Journal;
 
 /// Bytes that are kept of each stream.
-const JOURNAL: usize = 256 * 1024;
+#[expect(clippy::cast_possible_truncation, reason = "it is small")]
+const JOURNAL: usize = EXEC_JOURNAL as usize;
 
 /// The streams of an exec, in the order of everything that is kept for each.
 const STREAMS: [(Stream, Kind); 2] = [
@@ -45,30 +48,33 @@ pub struct Exec {
     news: Notify,
     /// For the task that runs it: a follower has come, gone or read on, or it shall stop.
     poke: Notify,
+    /// For the same: there is input.
+    typed: Notify,
 }
 
 /// What an exec has come to.
 struct State {
     journals: [Journal; 2],
+    /// What each follower has acknowledged.
     followers: BTreeMap<u64, Places>,
     next_follower: u64,
-    /// Where the last follower was when it left, and when that was, while there is none.
+    /// What the last follower had acknowledged when it left, and when that was, while there is
+    /// none.
     left: Option<(Places, Instant)>,
     /// Nobody came back in time.
     abandoned: bool,
     /// Its end is our doing.
     stopping: bool,
-    /// Where input goes until its end.
-    stdin: Option<mpsc::Sender<Vec<u8>>>,
-    /// Bytes of input that have been taken.
-    taken: u64,
+    /// Its end has been told to a follower.
+    told: bool,
+    input: Input,
     /// The process, while it is one.
     leader: Option<Pid>,
     exit: Option<Exit>,
 }
 
 impl Exec {
-    fn new(linger: Option<Duration>, leader: Pid, stdin: Option<mpsc::Sender<Vec<u8>>>) -> Self {
+    fn new(linger: Option<Duration>, leader: Pid, input: Input) -> Self {
         Self {
             linger,
             state: RefCell::new(State {
@@ -78,13 +84,14 @@ impl Exec {
                 left: None,
                 abandoned: false,
                 stopping: false,
-                stdin,
-                taken: 0,
+                told: false,
+                input,
                 leader: Some(leader),
                 exit: None,
             }),
             news: Notify::new(),
             poke: Notify::new(),
+            typed: Notify::new(),
         }
     }
 
@@ -92,9 +99,11 @@ impl Exec {
     fn room(&self, stream: usize) -> usize {
         let state = self.state.borrow();
         let journal = &state.journals[stream];
+        if state.abandoned {
+            return JOURNAL;
+        }
         let farthest = state.followers.values().map(|places| places[stream]).max();
-        let waits = self.linger.is_some() && !state.abandoned;
-        let left = state.left.filter(|_| waits);
+        let left = state.left.filter(|_| self.linger.is_some());
         match farthest.or(left.map(|(places, _)| places[stream])) {
             Some(place) => {
                 let ahead = usize::try_from(journal.end() - place).unwrap_or(usize::MAX);
@@ -120,7 +129,20 @@ impl Exec {
     fn stopping(&self) -> Option<Pid> {
         let mut state = self.state.borrow_mut();
         state.stopping = true;
+        self.poke.notify_one();
         state.leader
+    }
+
+    /// Nobody is waited for any more.
+    fn abandon(&self) {
+        self.state.borrow_mut().abandoned = true;
+    }
+
+    /// Whether nobody needs to know of its end any more.
+    fn is_settled(&self) -> bool {
+        let is_over = self.lonely_at().is_some_and(|at| at <= Instant::now());
+        let state = self.state.borrow();
+        self.linger.is_none() || state.told || state.abandoned || is_over
     }
 
     fn finish(&self, exit: Exit) {

@@ -2,12 +2,11 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::io;
 use std::time::Duration;
 
 use shellport_wire::exit::Reason;
-use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::Exec;
@@ -23,12 +22,7 @@ const GRACE: Duration = Duration::from_secs(2);
 const READ: usize = 16 * 1024;
 
 /// Runs `exec` to its end.
-pub async fn run(
-    exec: &Exec,
-    started: Started,
-    input: mpsc::Receiver<Vec<u8>>,
-    deadline: Option<Instant>,
-) {
+pub async fn run(exec: &Exec, started: Started, deadline: Option<Instant>) {
     let Started {
         process,
         stdin,
@@ -43,30 +37,55 @@ pub async fn run(
     };
     let seen = tokio::select! {
         seen = run.watch(process) => seen,
-        never = feed(input, stdin) => match never {},
+        never = feed(exec, stdin) => match never {},
     };
-    exec.state.borrow_mut().leader = None;
+    let stopping = {
+        let mut state = exec.state.borrow_mut();
+        state.leader = None;
+        state.input.close();
+        state.stopping
+    };
     // Whatever it wrote is in the pipes; a process it left behind may keep them open for ever.
     for stream in 0..run.outputs.len() {
         run.drain(stream).await;
     }
-    let stopping = exec.state.borrow().stopping;
     let forced = run.forced.or(stopping.then_some(Reason::Stopped));
     exec.finish(ended::exit(seen, forced));
 }
 
 /// Gives the command its input, and holds the pipe no longer than there is any.
-async fn feed(mut input: mpsc::Receiver<Vec<u8>>, stdin: Option<pipe::Sender>) -> Infallible {
-    if let Some(mut stdin) = stdin {
-        while let Some(bytes) = input.recv().await {
-            if stdin.write_all(&bytes).await.is_err() {
+async fn feed(exec: &Exec, stdin: Option<pipe::Sender>) -> Infallible {
+    if let Some(stdin) = stdin {
+        while write(exec, &stdin).await {}
+    }
+    exec.state.borrow_mut().input.close();
+    pending().await
+}
+
+/// Writes what there is. Returns whether more may follow.
+async fn write(exec: &Exec, stdin: &pipe::Sender) -> bool {
+    if stdin.writable().await.is_err() {
+        return false;
+    }
+    {
+        let mut state = exec.state.borrow_mut();
+        match state.input.front() {
+            None => return false,
+            Some(b"") => {}
+            Some(bytes) => match stdin.try_write(bytes) {
+                Ok(count) => {
+                    state.input.pop(count);
+                    exec.news.notify_waiters();
+                    return true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 // It has closed its input, which ends nothing else.
-                break;
-            }
+                Err(_) => return false,
+            },
         }
     }
-    drop(input);
-    pending().await
+    exec.typed.notified().await;
+    true
 }
 
 struct Run<'a> {
@@ -94,7 +113,7 @@ impl Run<'_> {
                     end(&process);
                 }
                 () = at(exec.lonely_at()) => {
-                    exec.state.borrow_mut().abandoned = true;
+                    exec.abandon();
                     exec.stopping();
                     end(&process);
                 }
@@ -116,11 +135,14 @@ impl Run<'_> {
         while left > 0 {
             let room = self.exec.room(stream);
             if room == 0 {
+                if self.forced.is_some() || self.exec.state.borrow().stopping {
+                    self.exec.abandon();
+                    continue;
+                }
                 tokio::select! {
                     () = self.exec.poke.notified() => {}
-                    () = at(self.exec.lonely_at()) => {
-                        self.exec.state.borrow_mut().abandoned = true;
-                    }
+                    () = at(self.deadline) => self.exec.abandon(),
+                    () = at(self.exec.lonely_at()) => self.exec.abandon(),
                 }
                 continue;
             }

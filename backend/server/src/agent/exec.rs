@@ -2,14 +2,25 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::time::Duration;
 
 use bytes::Bytes;
-use shellport_wire::agent::{ExecInput, Follow, Request, Response, Stream as Which};
+use shellport_wire::agent::{
+    ALIVE, EXEC_JOURNAL, Follow, Follower, Request, Response, Stream as Which,
+};
 use shellport_wire::exit::Exit;
 use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::link::{self, AgentError, Link, LinkReader, LinkWriter};
 use crate::runtime::Stream;
+
+/// How long an agent may say nothing before its connection counts as broken.
+const SILENCE: Duration = ALIVE.saturating_mul(4);
+
+/// How much may come before it is acknowledged.
+const STEP: u64 = EXEC_JOURNAL / 4;
 
 /// What has come of one of an exec's streams.
 #[derive(Debug, Default)]
@@ -47,6 +58,10 @@ impl Collected {
             stdout: self.stdout.seen,
             stderr: self.stderr.seen,
         })
+    }
+
+    fn places(&self) -> [u64; 2] {
+        [self.stdout.seen, self.stderr.seen]
     }
 
     /// Whether there was more than is kept.
@@ -105,6 +120,15 @@ impl Collected {
     }
 }
 
+/// What the agent has said that the other half of a connection has to know.
+#[derive(Clone, Copy)]
+struct Heard {
+    /// Up to where input may be sent.
+    until: u64,
+    /// What has come of the streams.
+    places: [u64; 2],
+}
+
 /// Makes `request`, which is for an exec, gives that its input as far as it has not got it, and
 /// collects what it writes until its end. What has come before a connection broke is kept, so that
 /// another can go on from there. More output than is wanted is read and dropped.
@@ -121,37 +145,85 @@ pub async fn follow(
         mut reader,
         mut writer,
     } = Link::new(stream);
-    writer.message(request).await?;
-    let Response::Following { stdin: taken } = reader.response().await? else {
+    let answer = async {
+        writer.message(request).await?;
+        reader.response().await
+    };
+    let Ok(answer) = timeout(super::ANSWER, answer).await else {
+        return Err(AgentError::Silent);
+    };
+    let Response::Following {
+        stdin: arrived,
+        until,
+    } = answer?
+    else {
         return Err(AgentError::Nonsense("not about an exec".to_owned()));
     };
+    let (heard, listening) = watch::channel(Heard {
+        until,
+        places: collected.places(),
+    });
     tokio::select! {
-        result = collect(&mut reader, collected) => result,
+        result = collect(&mut reader, collected, &heard) => result,
         // A command may end before it has read its input, and the agent closes then. That is no
         // error, and what came before is still to be read.
         never = async {
-            let _fed = feed(&mut writer, stdin, taken).await;
+            let _said = say(&mut writer, stdin, arrived, listening).await;
             pending::<Infallible>().await
         } => match never {},
     }
 }
 
-async fn feed(writer: &mut LinkWriter, stdin: &Bytes, taken: u64) -> std::io::Result<()> {
-    let mut position = taken;
-    let rest = usize::try_from(taken)
-        .ok()
-        .and_then(|taken| stdin.get(taken..));
-    for part in rest.unwrap_or_default().chunks(MAX_PAYLOAD) {
-        let frame = Frame::bytes(Kind::Input, position, part);
-        writer.frame(frame.encode().into()).await?;
-        position += part.len() as u64;
+/// Sends the input as there is room for it, and acknowledges the output.
+async fn say(
+    writer: &mut LinkWriter,
+    stdin: &Bytes,
+    arrived: u64,
+    mut listening: watch::Receiver<Heard>,
+) -> std::io::Result<()> {
+    let all = stdin.len() as u64;
+    let mut position = arrived;
+    let mut has_ended = false;
+    let mut acknowledged = listening.borrow().places;
+    loop {
+        let heard = *listening.borrow_and_update();
+        let come: u64 = heard
+            .places
+            .iter()
+            .zip(acknowledged)
+            .map(|(to, from)| to - from)
+            .sum();
+        let end = all
+            .min(heard.until)
+            .min(position.saturating_add(MAX_PAYLOAD as u64));
+        if come >= STEP {
+            acknowledged = heard.places;
+            let [stdout, stderr] = acknowledged;
+            writer.message(&Follower::Ack { stdout, stderr }).await?;
+        } else if position < end {
+            let range = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+            let part = &stdin[range(position)..range(end)];
+            let frame = Frame::bytes(Kind::Input, position, part);
+            writer.frame(frame.encode().into()).await?;
+            position = end;
+        } else if position >= all && !has_ended {
+            writer.message(&Follower::End).await?;
+            has_ended = true;
+        } else if listening.changed().await.is_err() {
+            return Ok(());
+        }
     }
-    writer.message(&ExecInput::End).await
 }
 
-async fn collect(reader: &mut LinkReader, collected: &mut Collected) -> Result<Exit, AgentError> {
+async fn collect(
+    reader: &mut LinkReader,
+    collected: &mut Collected,
+    heard: &watch::Sender<Heard>,
+) -> Result<Exit, AgentError> {
     loop {
-        let bytes = reader.next().await?.ok_or(AgentError::Closed)?;
+        let next = timeout(SILENCE, reader.next()).await;
+        let bytes = next.map_err(|_| AgentError::Silent)??;
+        let bytes = bytes.ok_or(AgentError::Closed)?;
         match Frame::decode(&bytes).map_err(|error| AgentError::Nonsense(error.to_string()))? {
             Frame::Bytes {
                 kind,
@@ -160,11 +232,14 @@ async fn collect(reader: &mut LinkReader, collected: &mut Collected) -> Result<E
             } => collected.take(kind, position, &payload)?,
             Frame::Message(text) => match link::parse(&text)? {
                 Response::Alive => {}
+                Response::Room { until } => heard.send_modify(|heard| heard.until = until),
                 Response::Gap { stream, from, to } => collected.skip(stream, from, to)?,
                 Response::ExecExit { exit, .. } => return Ok(exit),
                 Response::Error(refusal) => return Err(AgentError::Refused(refusal)),
                 _ => return Err(AgentError::Nonsense("not about an exec".to_owned())),
             },
         }
+        let places = collected.places();
+        heard.send_if_modified(|heard| std::mem::replace(&mut heard.places, places) != places);
     }
 }

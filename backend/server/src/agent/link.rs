@@ -37,9 +37,13 @@ impl AgentError {
     /// Whether the connection broke, so that another may do better.
     pub fn is_broken(&self) -> bool {
         match self {
-            Self::Io(cause) => cause.kind() != io::ErrorKind::InvalidInput,
-            Self::Closed => true,
-            Self::Silent | Self::Nonsense(_) | Self::Refused(_) => false,
+            // What was to be sent is too long, or what came is.
+            Self::Io(cause) => !matches!(
+                cause.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+            ),
+            Self::Closed | Self::Silent => true,
+            Self::Nonsense(_) | Self::Refused(_) => false,
         }
     }
 }

@@ -50,9 +50,11 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Cancelled when the server begins to end.
     pub draining: CancellationToken,
+    /// Cancelled when what has not ended by itself meanwhile is cut off.
+    pub cut: CancellationToken,
     /// Places for WebSockets; other connections have their own.
     pub places: Arc<Semaphore>,
-    /// The WebSockets, which a graceful shutdown of HTTP does not wait for.
+    /// WebSockets and commands, which a graceful shutdown of HTTP does not wait for.
     pub connections: TaskTracker,
 }
 

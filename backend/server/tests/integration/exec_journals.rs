@@ -42,6 +42,8 @@ async fn a_follower_goes_on_where_it_was(server: &TestServer) {
     let mut agent = Agent::ask(server, &session, request).await;
     for length in [100_000, 300_000, 900_000] {
         followed.until(&mut agent, length).await;
+        // Meanwhile more is on its way, and lost with the connection.
+        tokio::time::sleep(Duration::from_millis(200)).await;
         agent = Agent::ask(server, &session, followed.request("count")).await;
     }
     let end = followed.rest(&mut agent, Duration::ZERO).await;
@@ -140,20 +142,14 @@ async fn input_goes_on_where_it_was(server: &TestServer) {
     let mut request = exec("input", "cat", Some(MINUTE));
     request["stdin"] = json!(true);
     let mut agent = Agent::ask(server, &session, request).await;
-    assert_eq!(
-        agent.message().await,
-        json!({"response": "following", "stdin": 0})
-    );
+    assert_eq!(agent.message().await["stdin"], 0);
     agent.input(0, b"one two ").await;
     let mut followed = Followed::default();
     followed.until(&mut agent, 8).await;
     drop(agent);
 
     let mut agent = Agent::ask(server, &session, followed.request("input")).await;
-    assert_eq!(
-        agent.message().await,
-        json!({"response": "following", "stdin": 8})
-    );
+    assert_eq!(agent.message().await["stdin"], 8);
     // What has come before is not taken twice, whole or in part.
     agent.input(0, b"one ").await;
     agent.input(4, b"two three").await;
@@ -163,6 +159,26 @@ async fn input_goes_on_where_it_was(server: &TestServer) {
     assert_eq!(end["code"], 0);
 }
 on_backends!(input_goes_on_where_it_was: docker, process);
+
+/// What is waited for after the end is the reading of its output, which cannot change the end.
+async fn an_end_stays_what_it_was(server: &TestServer) {
+    let session = server.client.session().await;
+    // More than a journal holds, and not more than that and a pipe.
+    let request = exec("own", "seq 1 52000; exit 3", Some(MINUTE));
+    let mut stalled = Agent::ask(server, &session, request).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let stop = json!({"request": "stop_exec", "exec": "own", "grace_ms": 100});
+    let answer = Agent::ask(server, &session, stop).await.message().await;
+    assert_eq!(answer, json!({"response": "done"}));
+    let mut followed = Followed::default();
+    let end = followed.rest(&mut stalled, Duration::ZERO).await;
+    assert_eq!(
+        (&end["code"], &end["reason"]),
+        (&json!(3), &json!("exited"))
+    );
+    assert_eq!(end["stdout"], counted(52_000).len());
+}
+on_backends!(an_end_stays_what_it_was: docker, process);
 
 async fn an_exec_is_stopped_by_its_name(server: &TestServer) {
     let session = server.client.session().await;
@@ -232,7 +248,7 @@ async fn what_is_kept_is_bounded(server: &TestServer) {
             None,
         );
         let mut agent = Agent::ask(server, &session, request).await;
-        while !matches!(agent.next().await, crate::support::agent::Sent::End) {}
+        Followed::default().rest(&mut agent, Duration::ZERO).await;
     }
     assert!(is_kept("f9").await);
     assert!(!is_kept("e69").await);
@@ -244,8 +260,9 @@ on_backends!(what_is_kept_is_bounded: process);
 async fn a_connection_that_breaks_loses_nothing(server: &TestServer) {
     let client = &server.client;
     let session = client.session().await;
-    let line = "n=0; while [ $n -lt 100 ]; do n=$((n+1)); echo n$n; sleep 0.02; done; cat; exit 9";
-    let slow = client.exec(&session, json!({"shell": line, "stdin": "the input"}));
+    let line = "for n in 1 2 3 4 5 6 7 8; do seq 1 20000; sleep 0.2; done; cat; exit 9";
+    let input = "the input ".repeat(10_000);
+    let slow = client.exec(&session, json!({"shell": line, "stdin": input}));
     let breaks = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
         // The agent's own end of it, as when the engine is started anew. Its own goes as well.
@@ -262,8 +279,12 @@ async fn a_connection_that_breaks_loses_nothing(server: &TestServer) {
         broken.parse::<u32>().unwrap() >= 2,
         "{broken} connections were broken"
     );
-    let expected: Vec<String> = (1..=100).map(|number| format!("n{number}\n")).collect();
-    assert_eq!(outcome.stdout, expected.concat() + "the input");
+    let expected = [counted(20_000).repeat(8), input.into_bytes()].concat();
+    assert!(!outcome.truncated);
+    assert!(
+        outcome.stdout.as_bytes() == expected,
+        "not what was written"
+    );
     assert_eq!(outcome.exit["code"], 9);
 }
 on_backends!(a_connection_that_breaks_loses_nothing: exec);

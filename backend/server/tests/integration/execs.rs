@@ -8,7 +8,7 @@ use crate::support::api::id;
 use crate::support::backend::on_backends;
 use crate::support::http::Client;
 use crate::support::server::TestServer;
-use crate::support::wait::{LONG, until};
+use crate::support::wait::{LONG, until, within};
 
 fn exited(code: i32) -> Value {
     json!({"code": code, "signal": null, "reason": "exited"})
@@ -133,6 +133,35 @@ async fn a_client_that_goes_ends_its_command(server: &TestServer) {
     client.output(&session, &format!("rm {mark}")).await;
 }
 on_backends!(a_client_that_goes_ends_its_command: docker, podman, exec, process);
+
+/// A session that is deleted while a command is at work in it: nobody waits for it to come back.
+async fn a_session_that_goes_takes_its_commands_along(server: &TestServer) {
+    let client = &server.client;
+    let session = client.session().await;
+    let path = Client::path(&session, "/execs");
+    let wish = json!({"shell": "trap '' TERM; sleep 1000 & wait; sleep 1000"});
+    let running = tokio::spawn({
+        let client = client.clone();
+        async move { client.post(&path, &wish).await }
+    });
+    until("the command runs", LONG, async || {
+        let line = "grep -l sleep /proc/[0-9]*/cmdline | wc -l";
+        let count: u32 = client.output(&session, line).await.parse().unwrap();
+        // The shell that asks is one of them.
+        (count > 1).then_some(())
+    })
+    .await;
+    client.remove(&session).await;
+    let answer = within("an answer", Duration::from_secs(5), running)
+        .await
+        .unwrap();
+    if answer.status == 200 {
+        assert_eq!(answer.json()["exit"]["reason"], "stopped", "{answer:?}");
+    } else {
+        answer.expect_problem(502, "agent_unreachable", &[]);
+    }
+}
+on_backends!(a_session_that_goes_takes_its_commands_along: docker, podman, exec, process);
 
 async fn no_zombie_is_left(server: &TestServer) {
     let client = &server.client;

@@ -8,9 +8,11 @@ use shellport_wire::close;
 
 use crate::support::backend::{Backend, on_backends};
 use crate::support::child::{ChildServer, command, log, on_children};
+use crate::support::http::Client;
 use crate::support::plain::Plain;
 use crate::support::server::{TestServer, directory};
 use crate::support::viewer::Viewer;
+use crate::support::wait::{LONG, until};
 
 /// Viewers are told to come back, and sandboxes go on.
 async fn a_graceful_end(path: &Path, backend: Backend) {
@@ -60,6 +62,32 @@ async fn an_end_that_stops_sandboxes(path: &Path, backend: Backend) {
     server.terminate().await;
 }
 
+/// Nobody is left to hear of it.
+async fn an_end_ends_commands(path: &Path, backend: Backend) {
+    let server = ChildServer::start(path, backend, &[]).await.unwrap();
+    let session = server.client.session().await;
+    let mark = format!("/tmp/shellport-test-{session}");
+    let wish = json!({"shell": format!("sleep 1000 & echo $! > {mark}; wait")});
+    let running = tokio::spawn({
+        let (client, path) = (server.client.clone(), Client::path(&session, "/execs"));
+        async move { client.post(&path, &wish).await }
+    });
+    let child = until("the command runs", LONG, async || {
+        let line = format!("cat {mark}");
+        let text = server.client.shell(&session, &line).await.stdout;
+        text.trim().parse::<u32>().ok()
+    })
+    .await;
+    let (ended, answer) = tokio::join!(server.terminate(), running);
+    let ((), answer) = (ended, answer.unwrap());
+    answer.expect_problem(502, "agent_unreachable", &[]);
+    let server = ChildServer::start(path, backend, &[]).await.unwrap();
+    let line = format!("grep -q '^State:.[^Z]' /proc/{child}/status; echo $?; rm {mark}");
+    assert_ne!(server.client.output(&session, &line).await, "0");
+    server.terminate().await;
+}
+
+on_children!(an_end_ends_commands: docker, process);
 on_children!(a_graceful_end: docker, podman, exec, process);
 on_children!(an_end_that_stops_sandboxes: docker, podman, process);
 

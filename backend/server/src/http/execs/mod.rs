@@ -9,7 +9,6 @@ use axum::extract::State;
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use shellport_wire::agent::Program;
-use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use self::run::{Ended, Run};
@@ -97,11 +96,12 @@ pub async fn run(
         cwd: wish.cwd,
         user: wish.user,
     };
+    let (cut, tasks) = (app.cut.clone(), app.connections.clone());
     let run = Run::new(app, session, program, wish.stdin, limit, MAX_OUTPUT);
     // In a task of its own, so that the agent hears of it when the client goes.
-    let gone = CancellationToken::new();
+    let gone = cut.child_token();
     let _here = gone.clone().drop_guard();
-    let ran = tokio::spawn(run.until_end(gone)).await;
+    let ran = tasks.spawn(run.until_end(gone)).await;
     let ended = ran.map_err(|panic| Problem::internal(&panic))??;
     Ok(Json(outcome(ended)))
 }

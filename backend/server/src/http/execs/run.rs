@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use shellport_wire::agent::{Exec, Program, RefusalCode, Request};
 use shellport_wire::exit::Exit;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{self, AgentError, Collected};
@@ -13,7 +13,7 @@ use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::terminals::running;
 use crate::id::random_tag;
-use crate::runtime::Stream;
+use crate::runtime::{RuntimeError, Stream};
 use crate::session::Session;
 
 /// How much longer than its time a command may take to be ended.
@@ -22,11 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How long an agent whose connection broke may be away.
 const AWAY: Duration = Duration::from_secs(10);
 
+/// The most connections to an agent for one command. Nothing breaks so often by itself.
+const CONNECTIONS: usize = 16;
+
 /// Between tries to reach it.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// How long a command waits for the server to come back.
-const LINGER: Duration = Duration::from_secs(20);
+/// How long a command waits for the server to come back, which may take [`AWAY`] and an answer.
+const LINGER: Duration = Duration::from_secs(30);
 
 /// Between asking a command to end, whose client has gone, and killing it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -92,15 +95,23 @@ impl Run {
             followed = timeout(limit, self.follow(stream)) => followed.ok(),
             () = gone.cancelled() => None,
         };
-        let Some(exit) = followed else {
-            self.stop().await;
-            return Err(AgentError::Silent.into());
-        };
-        Ok(Ended {
-            name: self.exec.exec,
-            collected: self.collected,
-            exit: exit?,
-        })
+        match followed {
+            Some(Ok(exit)) => Ok(Ended {
+                name: self.exec.exec,
+                collected: self.collected,
+                exit,
+            }),
+            // It was not started.
+            Some(Err(AgentError::Refused(refusal))) => Err(AgentError::Refused(refusal).into()),
+            Some(Err(error)) => {
+                self.stop();
+                Err(error.into())
+            }
+            None => {
+                self.stop();
+                Err(AgentError::Silent.into())
+            }
+        }
     }
 
     async fn connect(&self) -> Result<Box<dyn Stream>, Problem> {
@@ -112,10 +123,10 @@ impl Run {
     async fn follow(&mut self, mut stream: Box<dyn Stream>) -> Result<Exit, AgentError> {
         let mut request = Request::Exec(self.exec.clone());
         let mut broken = None;
-        loop {
+        for _ in 0..CONNECTIONS {
             match agent::follow(stream, &request, &self.stdin, &mut self.collected).await {
                 Err(error) if error.is_broken() => {
-                    let Some(again) = self.reconnect().await else {
+                    let Ok(Some(again)) = timeout(AWAY, self.reconnect()).await else {
                         return Err(error);
                     };
                     stream = again;
@@ -129,30 +140,37 @@ impl Run {
             }
             request = self.collected.next(&self.exec.exec);
         }
+        Err(broken.unwrap_or(AgentError::Closed))
     }
 
-    /// Another connection, if the agent comes back in time.
+    /// Another connection, once there is one; none when the session has ended.
     async fn reconnect(&self) -> Option<Box<dyn Stream>> {
-        let deadline = Instant::now() + AWAY;
-        while Instant::now() < deadline {
+        loop {
             sleep(RETRY).await;
-            running(&self.session).ok()?;
-            if let Ok(stream) = self.connect().await {
-                return Some(stream);
+            if self.session.view().deleted {
+                return None;
+            }
+            let id = running(&self.session).ok()?;
+            match self.app.registry.runtime().connect(&id).await {
+                Ok(stream) => return Some(stream),
+                Err(RuntimeError::Missing) => return None,
+                Err(_) => {}
             }
         }
-        None
     }
 
-    async fn stop(&self) {
+    /// Has the command ended. One whose agent cannot be told ends by itself, when nobody follows it.
+    fn stop(self) {
         let request = Request::StopExec {
             exec: self.exec.exec.clone(),
             grace_ms: milliseconds(GRACE),
         };
-        if let Ok(stream) = self.connect().await {
-            // One that cannot be told ends by itself, when nobody follows it.
-            let _ = agent::ask(stream, &request, None).await;
-        }
+        let tracker = self.app.connections.clone();
+        tracker.spawn(async move {
+            if let Ok(stream) = self.connect().await {
+                let _ = agent::ask(stream, &request, None).await;
+            }
+        });
     }
 }
 

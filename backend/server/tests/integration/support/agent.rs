@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shellport::agent::{Link, LinkReader, LinkWriter};
+use shellport_wire::agent::EXEC_JOURNAL;
 use shellport_wire::frame::{Frame, Kind};
 use tokio::net::UnixStream;
 
 use super::server::TestServer;
 use super::wait::{LONG, ok, within};
+
+/// How much comes before it is acknowledged.
+const STEP: u64 = EXEC_JOURNAL / 4;
 
 /// What an agent sends.
 #[derive(Debug)]
@@ -82,12 +86,14 @@ pub struct Followed {
     /// The gaps in it.
     pub gaps: Vec<Value>,
     next: u64,
+    stderr: u64,
+    acknowledged: u64,
 }
 
 impl Followed {
     /// The request for what comes next.
     pub fn request(&self, exec: &str) -> Value {
-        json!({"request": "follow", "exec": exec, "stdout": self.next})
+        json!({"request": "follow", "exec": exec, "stdout": self.next, "stderr": self.stderr})
     }
 
     /// Takes in standard output until there are so many bytes of it, or until the exec's end, which
@@ -100,9 +106,9 @@ impl Followed {
                     self.next += bytes.len() as u64;
                     self.stdout.extend(bytes);
                 }
-                Sent::Bytes(Kind::Stderr, ..) => {}
+                Sent::Bytes(Kind::Stderr, _, bytes) => self.stderr += bytes.len() as u64,
                 Sent::Message(message) => match message["response"].as_str() {
-                    Some("following" | "alive") => {}
+                    Some("following" | "alive" | "room") => {}
                     Some("gap") => {
                         assert_eq!(message["from"], self.next);
                         self.next = message["to"].as_u64().unwrap();
@@ -115,6 +121,13 @@ impl Followed {
                     _ => panic!("{message}"),
                 },
                 other => panic!("{other:?}"),
+            }
+            let come = self.next + self.stderr;
+            if come - self.acknowledged >= STEP {
+                self.acknowledged = come;
+                let ack = json!({"type": "ack", "stdout": self.next, "stderr": self.stderr});
+                // The agent may have told the end and closed.
+                let _ = agent.writer.message(&ack).await;
             }
         }
         None
