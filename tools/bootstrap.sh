@@ -38,6 +38,7 @@ test_needs=(
   docker-registry:docker-registry
   htpasswd:apache2-utils
   skopeo:skopeo
+  umoci:umoci
   debootstrap:debootstrap
   /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
   python3:python3

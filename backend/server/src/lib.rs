@@ -4,11 +4,13 @@
 
 pub mod agent;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod console;
 pub mod data_dir;
 pub mod http;
 pub mod id;
+pub mod image;
 pub mod metrics;
 pub mod policy;
 pub mod runtime;

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use shellport::cli::{ImageCommand, UnpackCommand};
 use shellport::config::{Config, LogFormat};
 use shellport::http::openapi::Document;
 use shellport::runtime::Isolation;
@@ -24,26 +25,43 @@ struct Cli {
 enum Command {
     /// Start the server.
     Serve(Box<Config>),
+    /// Images of this machine, without a daemon.
+    Image(ImageCommand),
     /// Print the description of the API.
     Openapi,
+    #[command(hide = true)]
+    UnpackLayer(UnpackCommand),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(config) => {
             start_log(&config);
-            match serve(*config).await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    complain(&error);
-                    ExitCode::FAILURE
-                }
-            }
+            outcome(block_on(serve(*config)))
         }
+        Command::Image(command) => outcome(block_on(command.run())),
         Command::Openapi => {
             say(&Document::openapi().to_pretty_json().unwrap_or_default());
             ExitCode::SUCCESS
+        }
+        // Before there is any thread.
+        Command::UnpackLayer(command) => command.run(),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.expect("threads can be started").block_on(work)
+}
+
+fn outcome<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
         }
     }
 }
@@ -104,6 +122,6 @@ fn say(text: &str) {
 }
 
 #[expect(clippy::print_stderr, reason = "the command's own error")]
-fn complain(error: &StartError) {
+fn complain(error: &impl std::fmt::Display) {
     eprintln!("shellport: {error}");
 }

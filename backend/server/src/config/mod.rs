@@ -4,7 +4,7 @@ mod limits;
 mod secret;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -193,11 +193,19 @@ impl Config {
     /// # Errors
     /// When there is no way to know it.
     pub fn data_dir(&self) -> Result<PathBuf, ConfigError> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        self.data_dir
-            .clone()
-            .or_else(|| Some(PathBuf::from(variable("XDG_DATA_HOME")?).join("shellport")))
-            .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share/shellport")))
-            .ok_or(ConfigError::NoDataDir)
+        data_dir(self.data_dir.as_deref())
     }
+}
+
+/// The directory that was given, or else the user's own.
+///
+/// # Errors
+/// When there is no way to know it.
+pub fn data_dir(given: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    given
+        .map(Path::to_owned)
+        .or_else(|| Some(PathBuf::from(variable("XDG_DATA_HOME")?).join("shellport")))
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share/shellport")))
+        .ok_or(ConfigError::NoDataDir)
 }

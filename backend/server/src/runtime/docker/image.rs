@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error as EngineError;
 use bollard::models::ImageConfig;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 
-use super::credentials;
+use crate::image::credentials::{self, Credentials};
 use crate::runtime::{ProgressSink, RuntimeError};
 use crate::session::Progress;
 
@@ -42,7 +43,8 @@ pub(super) async fn ensure(
 }
 
 async fn pull(docker: &Docker, image: &str, progress: &ProgressSink) -> Result<(), ImageError> {
-    let credentials = credentials::find(image).await.map_err(ImageError::Pull)?;
+    let found = credentials::find(image).await.map_err(ImageError::Pull)?;
+    let credentials = found.map(|found| for_engine(found, image));
     let options = CreateImageOptionsBuilder::default()
         .from_image(&with_tag(image))
         .build();
@@ -70,6 +72,20 @@ async fn pull(docker: &Docker, image: &str, progress: &ProgressSink) -> Result<(
         }
     }
     Ok(())
+}
+
+fn for_engine(found: Credentials, image: &str) -> DockerCredentials {
+    let mut credentials = DockerCredentials {
+        serveraddress: Some(credentials::registry(image)),
+        ..DockerCredentials::default()
+    };
+    match found {
+        Credentials::Password { user, password } => {
+            (credentials.username, credentials.password) = (Some(user), Some(password));
+        }
+        Credentials::IdentityToken(token) => credentials.identitytoken = Some(token),
+    }
+    credentials
 }
 
 /// Without a tag or digest the engine would pull every tag there is.

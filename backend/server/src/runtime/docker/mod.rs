@@ -7,7 +7,6 @@
 //! - [`transport`]: reaching the agent in it.
 
 mod container;
-mod credentials;
 mod engine;
 mod image;
 mod libpod;

@@ -2,13 +2,17 @@
 
 pub mod agent;
 pub mod api;
+pub mod archive;
 pub mod backend;
 pub mod child;
 pub mod engine;
 pub mod http;
+pub mod images;
 pub mod leftovers;
 pub mod plain;
+pub mod proxy;
 pub mod server;
+pub mod tree;
 pub mod viewer;
 pub mod wait;
 pub mod websocket;

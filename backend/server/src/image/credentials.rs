@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use bollard::auth::DockerCredentials;
 use data_encoding::BASE64;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
@@ -21,6 +20,20 @@ const HELPER: Duration = Duration::from_secs(20);
 
 /// Docker Hub's name in the configuration.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
+
+/// What opens a registry. It cannot be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A user and a password.
+    Password {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// A token that a credential helper gave.
+    IdentityToken(String),
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -48,7 +61,7 @@ struct Helped {
 ///
 /// # Errors
 /// A configuration or helper that does not work; the message holds no secret.
-pub(super) async fn find(image: &str) -> Result<Option<DockerCredentials>, String> {
+pub async fn find(image: &str) -> Result<Option<Credentials>, String> {
     let Some(path) = path() else { return Ok(None) };
     let text = match tokio::fs::read_to_string(&path).await {
         Ok(text) => text,
@@ -79,7 +92,7 @@ pub(super) async fn find(image: &str) -> Result<Option<DockerCredentials>, Strin
             .trim_end_matches('/');
         **name == registry || host == registry
     });
-    Ok(stored.and_then(|(_, auth)| decode(auth, &registry)))
+    Ok(stored.and_then(|(_, auth)| decode(auth)))
 }
 
 fn path() -> Option<PathBuf> {
@@ -91,7 +104,7 @@ fn path() -> Option<PathBuf> {
 }
 
 /// The registry that a reference names, as the configuration calls it.
-fn registry(image: &str) -> String {
+pub fn registry(image: &str) -> String {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => {
             if host == "docker.io" {
@@ -104,27 +117,20 @@ fn registry(image: &str) -> String {
     }
 }
 
-fn decode(auth: &Auth, registry: &str) -> Option<DockerCredentials> {
-    let serveraddress = Some(registry.to_owned());
+fn decode(auth: &Auth) -> Option<Credentials> {
     if let Some(token) = &auth.identitytoken {
-        return Some(DockerCredentials {
-            identitytoken: Some(token.clone()),
-            serveraddress,
-            ..DockerCredentials::default()
-        });
+        return Some(Credentials::IdentityToken(token.clone()));
     }
     let decoded = BASE64.decode(auth.auth.as_ref()?.as_bytes()).ok()?;
     let text = String::from_utf8(decoded).ok()?;
-    let (username, password) = text.split_once(':')?;
-    Some(DockerCredentials {
-        username: Some(username.to_owned()),
-        password: Some(password.to_owned()),
-        serveraddress,
-        ..DockerCredentials::default()
+    let (user, password) = text.split_once(':')?;
+    Some(Credentials::Password {
+        user: user.to_owned(),
+        password: password.to_owned(),
     })
 }
 
-async fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, String> {
+async fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, String> {
     let program = format!("docker-credential-{helper}");
     let failed = |what: String| format!("{program}: {what}");
     let run = async {
@@ -150,17 +156,14 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, 
     }
     let helped: Helped = serde_json::from_slice(&output.stdout)
         .map_err(|_| failed("its answer is not what a credential helper says".to_owned()))?;
-    let mut credentials = DockerCredentials {
-        serveraddress: Some(registry.to_owned()),
-        ..DockerCredentials::default()
-    };
-    if helped.username == "<token>" {
-        credentials.identitytoken = Some(helped.secret);
+    Ok(Some(if helped.username == "<token>" {
+        Credentials::IdentityToken(helped.secret)
     } else {
-        credentials.username = Some(helped.username);
-        credentials.password = Some(helped.secret);
-    }
-    Ok(Some(credentials))
+        Credentials::Password {
+            user: helped.username,
+            password: helped.secret,
+        }
+    }))
 }
 
 #[cfg(test)]
@@ -187,8 +190,10 @@ mod tests {
             auth: Some(BASE64.encode(b"user:pass:word")),
             identitytoken: None,
         };
-        let found = decode(&auth, "r").unwrap();
-        assert_eq!(found.username.as_deref(), Some("user"));
-        assert_eq!(found.password.as_deref(), Some("pass:word"));
+        let password = Credentials::Password {
+            user: "user".to_owned(),
+            password: "pass:word".to_owned(),
+        };
+        assert!(decode(&auth) == Some(password));
     }
 }

@@ -1,0 +1,176 @@
+//! `shellport image`: the images of this machine, without a daemon.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use indicatif::HumanBytes;
+use tokio::sync::watch;
+
+use super::progress::{Show, show};
+use super::{say, say_json, say_table};
+use crate::config::{ConfigError, data_dir};
+use crate::image::import::import;
+use crate::image::pull::{Progress, pull};
+use crate::image::{Image, ImageError, Store, familiar};
+use crate::units;
+
+/// Images of this machine, without a daemon.
+#[derive(Args, Debug)]
+pub struct ImageCommand {
+    /// Where everything is kept.
+    #[arg(
+        long,
+        env = "SHELLPORT_DATA_DIR",
+        value_name = "DIRECTORY",
+        global = true
+    )]
+    data_dir: Option<PathBuf>,
+
+    /// The most bytes that a layer may have.
+    #[arg(long, env = "SHELLPORT_MAX_LAYER", default_value = "32g", value_parser = units::parse_size, value_name = "SIZE", global = true)]
+    max_layer: u64,
+
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Bring an image from a registry.
+    Pull {
+        /// Such as `debian:stable-slim`, or with a digest.
+        image: String,
+        /// Show no progress.
+        #[arg(long, short)]
+        quiet: bool,
+        /// Print progress and the image as lines of JSON.
+        #[arg(long, conflicts_with = "quiet")]
+        json: bool,
+    },
+    /// List images.
+    Ls {
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove images, and the layers that no other image has.
+    Rm {
+        /// Names, or the first digits of ids.
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// Take an image from an archive: of `docker save`, an OCI layout, or the files themselves.
+    Import {
+        /// The archive, compressed with gzip or zstd or not at all; `-` for standard input.
+        archive: PathBuf,
+        /// The image's name, when the archive has none or another one is wanted.
+        image: Option<String>,
+    },
+    /// Print all that is known of an image, as JSON.
+    Inspect {
+        /// Its name, or the first digits of its id.
+        image: String,
+    },
+    /// Remove layers that no image has, and downloads that were not finished.
+    Prune,
+}
+
+/// What goes wrong with the command.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageCommandError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// This machine's files.
+    #[error("{0}: {1}")]
+    File(PathBuf, #[source] std::io::Error),
+}
+
+impl ImageCommand {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// Whatever goes wrong, in words for people.
+    pub async fn run(self) -> Result<(), ImageCommandError> {
+        let directory = data_dir(self.data_dir.as_deref())?.join("images");
+        let program = std::env::current_exe()
+            .map_err(|error| ImageCommandError::File("/proc/self/exe".into(), error))?;
+        let store = Store::open(&directory, program, self.max_layer)?;
+        match self.action {
+            Action::Pull { image, quiet, json } => {
+                let how = match (quiet, json) {
+                    (true, _) => Show::Nothing,
+                    (_, true) => Show::Json,
+                    _ => Show::Bars,
+                };
+                let (progress, shown) = watch::channel(Progress::default());
+                let work = async {
+                    let pulled = pull(&store, &image, &progress).await;
+                    drop(progress);
+                    pulled
+                };
+                let (image, ()) = tokio::join!(work, show(how, shown));
+                if json {
+                    say(&serde_json::to_string(&image?).unwrap_or_default());
+                } else {
+                    say(&line(&image?));
+                }
+            }
+            Action::Ls { json: true } => say_json(&store.list().await?),
+            Action::Ls { json: false } => list(&store.list().await?),
+            Action::Rm { images } => {
+                for image in images {
+                    let (name, freed) = store.remove(&image).await?;
+                    let bytes = HumanBytes(freed.bytes);
+                    say(&format!("{} removed, {bytes} freed", familiar(&name)));
+                }
+            }
+            Action::Import { archive, image } => {
+                let file = open(&archive);
+                let file = file.map_err(|error| ImageCommandError::File(archive, error))?;
+                for image in import(&store, file, image.as_deref()).await? {
+                    say(&line(&image));
+                }
+            }
+            Action::Inspect { image } => say_json(&store.find(&image).await?),
+            Action::Prune => {
+                let freed = store.prune().await?;
+                let bytes = HumanBytes(freed.bytes);
+                say(&format!("{} layers removed, {bytes} freed", freed.layers));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open(archive: &Path) -> std::io::Result<File> {
+    if archive == Path::new("-") {
+        Ok(std::io::stdin().as_fd().try_clone_to_owned()?.into())
+    } else {
+        File::open(archive)
+    }
+}
+
+fn line(image: &Image) -> String {
+    format!("{} {}", familiar(&image.reference), image.manifest)
+}
+
+fn list(images: &[Image]) {
+    let rows: Vec<_> = images
+        .iter()
+        .map(|image| {
+            [
+                familiar(&image.reference).to_owned(),
+                image.id.short().to_owned(),
+                HumanBytes(image.size).to_string(),
+                image.added.strftime("%Y-%m-%d %H:%M").to_string(),
+            ]
+        })
+        .collect();
+    say_table(["IMAGE", "ID", "SIZE", "ADDED (UTC)"], &rows);
+}

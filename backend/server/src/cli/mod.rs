@@ -1,0 +1,36 @@
+//! The commands beside the server.
+
+mod image;
+mod progress;
+mod unpack;
+
+pub use self::image::ImageCommand;
+pub use self::unpack::UnpackCommand;
+
+/// The command's own output: what a script reads.
+#[expect(clippy::print_stdout, reason = "the command's own output")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Values as JSON, as people read it.
+fn say_json<T: serde::Serialize>(value: &T) {
+    say(&serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Rows below their heads, each column as wide as it needs to be.
+fn say_table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0).max(heads[column].len())
+    };
+    let line = |cells: [&str; N]| {
+        let padded = cells.iter().enumerate();
+        let padded = padded.map(|(column, cell)| format!("{cell:0$}", width(column)));
+        padded.collect::<Vec<_>>().join("   ").trim_end().to_owned()
+    };
+    say(&line(heads));
+    for row in rows {
+        say(&line(row.each_ref().map(String::as_str)));
+    }
+}
