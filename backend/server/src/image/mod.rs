@@ -8,11 +8,13 @@ pub mod credentials;
 mod digest;
 mod download;
 pub mod import;
+mod layout;
 mod lock;
 mod place;
 pub mod platform;
 pub mod pull;
 mod reference;
+mod registry;
 mod store;
 pub mod unpack;
 

@@ -10,7 +10,7 @@ use shellport::image::import::import;
 use tar::EntryType;
 
 use crate::support::archive::{Archive, Layer, digest, gzip, layout};
-use crate::support::images::{TestStore, can_unpack, succeed};
+use crate::support::images::{TestStore, can_unpack, pack, succeed};
 use crate::support::tree::tree;
 
 /// Files of every kind, with everything that a file can have.
@@ -135,15 +135,7 @@ async fn a_tree_is_what_another_tool_makes_of_it() {
     layout(&directory, "test", &layers(), |_| {});
     let theirs = unpacked_by_umoci(&directory);
     assert!(theirs.len() > 20, "{theirs:?}");
-    let archive = store.path().join("layout.tar");
-    let mut tar = Command::new("tar");
-    succeed(
-        tar.arg("-cf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(&directory)
-            .arg("."),
-    );
+    let archive = pack(&directory);
     let images = import(&store.store, File::open(archive).unwrap(), Some("test")).await;
     let image = images.unwrap().remove(0);
     let ours = store.merged(&image, tree);
@@ -172,15 +164,7 @@ async fn layers_may_be_compressed_or_not() {
         };
         let directory = store.path().join("layout");
         layout(&directory, "test", &[layer], |_| {});
-        let whole = store.path().join("layout.tar");
-        let mut tar = Command::new("tar");
-        succeed(
-            tar.arg("-cf")
-                .arg(&whole)
-                .arg("-C")
-                .arg(&directory)
-                .arg("."),
-        );
+        let whole = pack(&directory);
         let said = store.run(&["import", whole.to_str().unwrap(), "from/layout"]);
         assert!(
             said.starts_with("from/layout:latest sha256:"),
@@ -257,15 +241,7 @@ async fn images_are_listed_inspected_and_removed() {
         ];
         let directory = store.path().join(name);
         layout(&directory, name, &layers, |_| {});
-        let archive = store.path().join("layout.tar");
-        let mut tar = Command::new("tar");
-        succeed(
-            tar.arg("-cf")
-                .arg(&archive)
-                .arg("-C")
-                .arg(&directory)
-                .arg("."),
-        );
+        let archive = pack(&directory);
         store.run(&["import", archive.to_str().unwrap()]);
     }
     assert_eq!(store.names("layers").len(), 3, "one is shared");
@@ -364,15 +340,7 @@ async fn what_is_not_as_it_says_is_refused() {
 }
 
 fn refused(store: &TestStore, directory: &Path, words: &str) {
-    let archive = store.path().join("layout.tar");
-    let mut tar = Command::new("tar");
-    succeed(
-        tar.arg("-cf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(directory)
-            .arg("."),
-    );
+    let archive = pack(directory);
     let said = store.fail(&["import", archive.to_str().unwrap()]);
     assert!(said.contains(words), "{said}");
     for directory in ["layers", "references", "places"] {

@@ -116,6 +116,15 @@ impl TestStore {
     }
 }
 
+/// Puts the files of a directory into an archive beside it.
+pub fn pack(directory: &Path) -> PathBuf {
+    let archive = directory.with_extension("tar");
+    let mut tar = Command::new("tar");
+    tar.arg("-cf").arg(&archive).arg("-C").arg(directory);
+    succeed(tar.arg("."));
+    archive
+}
+
 /// What a command that has to fail says.
 pub fn failed(output: &Output) -> String {
     assert!(!output.status.success(), "{output:?}");
