@@ -80,9 +80,15 @@ async fn serve(config: Config) -> Result<(), StartError> {
     if runtime.isolation == Isolation::None {
         tracing::warn!("NO ISOLATION: shells run on this machine as the server's own user");
     }
+    // Every address of the machine is none that a browser can open.
+    let host = if address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
     // The fragment stays in the browser: it is in no request and no log.
     say(&format!(
-        "\n  Shellport is ready, with {}.\n  Open http://{address}/#token={}\n",
+        "\n  Shellport is ready, with {}.\n  Open http://{host}/#token={}\n",
         runtime.engine,
         server.token().reveal()
     ));
