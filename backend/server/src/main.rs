@@ -39,7 +39,10 @@ fn main() -> ExitCode {
             start_log(&config);
             outcome(block_on(serve(*config)))
         }
-        Command::Image(command) => outcome(block_on(command.run())),
+        Command::Image(command) => {
+            start_warnings();
+            outcome(block_on(command.run()))
+        }
         Command::Openapi => {
             say(&Document::openapi().to_pretty_json().unwrap_or_default());
             ExitCode::SUCCESS
@@ -108,6 +111,17 @@ async fn ended() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+/// What a command that a person runs has to say beside its outcome.
+fn start_warnings() {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("shellport=warn"))
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn start_log(config: &Config) {

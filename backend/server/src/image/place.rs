@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use super::lock::Lock;
@@ -17,8 +17,8 @@ use crate::id::random_tag;
 /// What an overlay needs beside the layer.
 const OVERLAY: [&str; 3] = ["below", "work", "merged"];
 
-/// Bytes of an error that are told.
-const MAX_ERROR: u64 = 4096;
+/// Bytes of a report or an error that are heard.
+const MAX_SAID: u64 = 4096;
 
 /// A directory with the files of a layer in `fs`, which is removed when it is dropped. Whoever is at
 /// work in it, here or in the process that unpacks, holds a shared lock on its `lock`.
@@ -81,17 +81,9 @@ impl Place {
             .kill_on_drop(true)
             .spawn()
             .map_err(step)?;
-        let (mut report, mut error) = (Vec::new(), Vec::new());
         let stdout = child.stdout.take().expect("piped");
         let stderr = child.stderr.take().expect("piped");
-        let (mut stdout, mut stderr) = (stdout.take(MAX_ERROR), stderr.take(MAX_ERROR));
-        tokio::try_join!(
-            stdout.read_to_end(&mut report),
-            stderr.read_to_end(&mut error)
-        )
-        .map_err(step)?;
-        // Whoever says more than is heard must not wait for ever.
-        drop((stdout, stderr));
+        let (report, error) = tokio::try_join!(hear(stdout), hear(stderr)).map_err(step)?;
         let status = child.wait().await.map_err(step)?;
         if !status.success() {
             let said = String::from_utf8_lossy(&error).trim().to_owned();
@@ -162,7 +154,16 @@ impl Drop for Place {
     }
 }
 
-/// Removes the places below `parent` at which nobody is at work any more.
+/// The beginning of what a process says. The rest is read as well, so that it does not wait for ever.
+async fn hear(mut stream: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
+    let mut heard = Vec::new();
+    (&mut stream).take(MAX_SAID).read_to_end(&mut heard).await?;
+    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+    Ok(heard)
+}
+
+/// Removes the places below `parent` at which no process that outlived the one that made them is still
+/// at work. Nobody makes one meanwhile.
 ///
 /// # Errors
 /// Those of the file system.
@@ -170,12 +171,15 @@ pub fn clean_up(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
         let lock = path.join("lock");
-        if !lock.exists() {
-            // Nothing has been put into it. If somebody is about to, they start again.
-            let _ = fs::remove_dir_all(&path);
-        } else if let Some(_lock) = Lock::try_exclusive(&lock)? {
-            fs::remove_dir_all(&path)?;
-        }
+        let _lock = if lock.exists() {
+            let Some(lock) = Lock::try_exclusive(&lock)? else {
+                continue;
+            };
+            Some(lock)
+        } else {
+            None
+        };
+        fs::remove_dir_all(&path)?;
     }
     Ok(())
 }

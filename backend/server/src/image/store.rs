@@ -105,13 +105,17 @@ impl Store {
             make(&root.join(name))?;
         }
         let root = fs::canonicalize(root).map_err(ImageError::store(root))?;
-        let places = root.join("places");
-        place::clean_up(&places).map_err(ImageError::store(&places))?;
-        Ok(Self {
+        let store = Self {
             root,
             program,
             max_layer,
-        })
+        };
+        let lock = store.root.join("lock");
+        // What somebody else is making must not be taken for what was left.
+        if let Some(_alone) = Lock::try_exclusive(&lock).map_err(ImageError::store(&lock))? {
+            store.clean_up()?;
+        }
+        Ok(store)
     }
 
     /// Every image, by name.
@@ -139,10 +143,13 @@ impl Store {
     /// When there is no such image.
     pub async fn remove(&self, name: &str) -> Result<(String, Freed), ImageError> {
         let _alone = self.alone().await?;
-        let image = self.look_up(name)?;
-        let path = self.reference(&image.reference);
+        // A name can be taken away even when what it stands for is broken.
+        let whole = parse(name).map(|reference| reference.whole());
+        let whole = whole.ok().filter(|whole| self.reference(whole).exists());
+        let whole = whole.map_or_else(|| self.look_up(name).map(|image| image.reference), Ok)?;
+        let path = self.reference(&whole);
         fs::remove_file(&path).map_err(ImageError::store(&path))?;
-        Ok((image.reference, self.sweep()?))
+        Ok((whole, self.sweep()?))
     }
 
     /// Removes what nothing names, and what was left of downloads.
@@ -151,6 +158,7 @@ impl Store {
     /// Those of the file system.
     pub async fn prune(&self) -> Result<Freed, ImageError> {
         let _alone = self.alone().await?;
+        self.clean_up()?;
         let mut freed = self.sweep()?;
         for path in self.files("downloads")? {
             freed.bytes += fs::metadata(&path).map_or(0, |it| it.len());
@@ -265,6 +273,11 @@ impl Store {
         self.image(record)
     }
 
+    fn clean_up(&self) -> Result<(), ImageError> {
+        let places = self.root.join("places");
+        place::clean_up(&places).map_err(ImageError::store(&places))
+    }
+
     fn look_up(&self, name: &str) -> Result<Image, ImageError> {
         if let Ok(reference) = parse(name) {
             let path = self.reference(&reference.whole());
@@ -294,7 +307,14 @@ impl Store {
         let mut images = Vec::new();
         for path in self.files("references")? {
             let text = fs::read(&path).map_err(ImageError::store(&path))?;
-            images.push(self.image(record(&path, &text)?)?);
+            let record = record(&path, &text)?;
+            let name = record.reference.clone();
+            match self.image(record) {
+                Ok(image) => images.push(image),
+                Err(error) => {
+                    tracing::warn!(image = name, %error, "the image is broken; pull it again");
+                }
+            }
         }
         images.sort_by(|a, b| a.reference.cmp(&b.reference));
         Ok(images)

@@ -1,11 +1,11 @@
 //! One entry of a layer after the other, applied to the root directory of this process.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -37,8 +37,8 @@ pub struct Unpacker {
     max: u64,
     /// What this layer has, and every directory above that. The rest is of the layers below.
     own: HashSet<PathBuf>,
-    /// The times of directories, which change while they are filled.
-    directories: Vec<(PathBuf, Timestamps)>,
+    /// The times that directories shall have, which change while something is put into them.
+    directories: HashMap<PathBuf, Timestamps>,
 }
 
 /// What an entry says of a file beside its contents.
@@ -57,7 +57,7 @@ impl Unpacker {
             left: max,
             max,
             own: HashSet::new(),
-            directories: Vec::new(),
+            directories: HashMap::new(),
         }
     }
 
@@ -83,7 +83,7 @@ impl Unpacker {
                 self.file(&path, &mut entry)
             }
             Ok(Name::Whiteout(path)) => self.remove_below(&path),
-            Ok(Name::Opaque(path)) => make_directories(&path).and_then(|()| {
+            Ok(Name::Opaque(path)) => self.make_directories(&path).and_then(|()| {
                 self.keep(&path);
                 self.remove_below(&path)
             }),
@@ -94,7 +94,7 @@ impl Unpacker {
 
     /// Sets what could not be set before. Returns the bytes of all regular files.
     pub fn finish(self) -> Result<u64, UnpackError> {
-        for (path, times) in self.directories.iter().rev() {
+        for (path, times) in &self.directories {
             // It may have been replaced by something else since.
             if fs::symlink_metadata(here(path)).is_ok_and(|it| it.is_dir()) {
                 utimensat(CWD, here(path), times, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| {
@@ -119,8 +119,9 @@ impl Unpacker {
         }
         let attributes = attributes(entry)?;
         if let Some(parent) = path.parent() {
-            make_directories(parent)?;
+            self.make_directories(parent)?;
         }
+        self.touch_parent(path);
         make_room(path, kind)?;
         self.keep(path);
         match kind {
@@ -153,7 +154,7 @@ impl Unpacker {
         }
         attributes.set(path, kind)?;
         if kind == EntryType::Directory {
-            self.directories.push((path.to_owned(), attributes.times));
+            self.directories.insert(path.to_owned(), attributes.times);
         }
         Ok(())
     }
@@ -167,9 +168,48 @@ impl Unpacker {
         }
     }
 
+    /// Something is going to be put into the directory of `path`, or taken out of it, which does not
+    /// count as a change of that.
+    fn touch_parent(&mut self, path: &Path) {
+        let Some(parent) = path.parent() else { return };
+        if self.directories.contains_key(parent) {
+            return;
+        }
+        if let Ok(found) = fs::metadata(here(parent)) {
+            let time = |seconds, nanoseconds| Timespec {
+                tv_sec: seconds,
+                tv_nsec: nanoseconds,
+            };
+            let times = Timestamps {
+                last_access: time(found.atime(), found.atime_nsec()),
+                last_modification: time(found.mtime(), found.mtime_nsec()),
+            };
+            self.directories.insert(parent.to_owned(), times);
+        }
+    }
+
+    /// Makes `path` and whatever is missing above it.
+    fn make_directories(&mut self, path: &Path) -> io::Result<()> {
+        let mut prefix = PathBuf::new();
+        for part in path.components() {
+            prefix.push(part);
+            match fs::metadata(&prefix) {
+                Ok(found) if found.is_dir() => {}
+                Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.touch_parent(&prefix);
+                    fs::DirBuilder::new().mode(IMPLIED).create(&prefix)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what the layers below have at `path`, which this layer may have as well.
-    fn remove_below(&self, path: &Path) -> io::Result<()> {
+    fn remove_below(&mut self, path: &Path) -> io::Result<()> {
         let is_own = self.own.contains(path);
+        self.touch_parent(path);
         match fs::symlink_metadata(here(path)) {
             Ok(found) if found.is_dir() && is_own => {
                 for entry in fs::read_dir(here(path))? {
@@ -290,25 +330,6 @@ fn parse_time(bytes: &[u8]) -> Option<Timespec> {
             tv_nsec: nanoseconds,
         }
     })
-}
-
-/// Makes `path` and whatever is missing above it.
-fn make_directories(path: &Path) -> io::Result<()> {
-    let mut prefix = PathBuf::new();
-    for part in path.components() {
-        prefix.push(part);
-        match fs::metadata(&prefix) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make_directory(&prefix)?,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn make_directory(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(IMPLIED).create(path)
 }
 
 /// Removes what is in the way of an entry; the last one of a name counts.

@@ -11,14 +11,17 @@ mod entry;
 mod path;
 mod stream;
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{self, File, FileTimes};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
-use rustix::fs::syncfs;
+use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr, syncfs};
 use rustix::process::{Resource, Rlimit, chdir, chroot, setrlimit};
 use serde::{Deserialize, Serialize};
 use tar::Archive;
@@ -28,6 +31,9 @@ use self::stream::Contents;
 
 /// Bytes of memory. An archive can make its reader hold names and attributes of any length.
 const MEMORY: u64 = 512 << 20;
+
+/// The most bytes that a value or a list of extended attributes has: `XATTR_SIZE_MAX` of limits.h.
+const MAX_XATTRS: usize = 64 * 1024;
 
 /// More files than any image has, and fewer than would use up a file system.
 const MAX_ENTRIES: u64 = 4_000_000;
@@ -90,6 +96,7 @@ pub fn run(
     if below == 0 {
         confine(Path::new("fs"))?;
     } else {
+        adopt_root().map_err(|error| UnpackError::Prepare("reading the layers below", error))?;
         merge(below)
             .map_err(|error| UnpackError::Prepare("mounting the layers below", error.into()))?;
         confine(Path::new("merged"))?;
@@ -110,6 +117,31 @@ pub fn run(
     let sync = || syncfs(File::open("/")?).map_err(io::Error::from);
     sync().map_err(|error| UnpackError::Prepare("writing to the disk", error))?;
     Ok(Report { diff_id, size })
+}
+
+/// Gives the root of the layer what the root of those below has: an overlay's root is that of its
+/// highest layer.
+fn adopt_root() -> io::Result<()> {
+    let below = Path::new("below/0");
+    let found = fs::metadata(below)?;
+    chown("fs", Some(found.uid()), Some(found.gid()))?;
+    fs::set_permissions("fs", found.permissions())?;
+    let mut names = vec![0; MAX_XATTRS];
+    let length = listxattr(below, &mut names)?;
+    for name in names[..length].split(|byte| *byte == 0) {
+        let name = OsStr::from_bytes(name);
+        // Those of overlayfs itself are about the one layer.
+        if name.is_empty() || name.as_bytes().starts_with(b"trusted.") {
+            continue;
+        }
+        let mut value = vec![0; MAX_XATTRS];
+        let length = getxattr(below, name, &mut value)?;
+        setxattr("fs", name, &value[..length], XattrFlags::empty())?;
+    }
+    let times = FileTimes::new()
+        .set_accessed(found.accessed()?)
+        .set_modified(found.modified()?);
+    File::open("fs")?.set_times(times)
 }
 
 /// Mounts `fs` over the layers below it, for this process alone.
