@@ -11,7 +11,7 @@ use oci_spec::image::{Arch, ConfigBuilder, ImageConfigurationBuilder, Os, RootFs
 use super::layout::{Found, Source, make_manifest};
 use super::place::Place;
 use super::store::{chains, parse_configuration};
-use super::{Digest, Image, ImageError, Store, parse, platform};
+use super::{Digest, Image, ImageError, Store, parse, platform, require_root};
 
 /// Imports the archive, compressed or not, that can be read from `archive`, under the name `name` or
 /// else those that the archive gives. The images, which are one for each name.
@@ -25,6 +25,7 @@ pub async fn import(
 ) -> Result<Vec<Image>, ImageError> {
     let name = name.map(parse).transpose()?;
     let name = name.map(|name| name.whole());
+    require_root()?;
     let _using = store.using().await?;
     let place = store.place().await?;
     let (digest, size) = place
@@ -40,6 +41,9 @@ pub async fn import(
             Ok(vec![keep_files(store, place, &digest, size, &name)?])
         }
         found => {
+            if let (Some(name), 2..) = (&name, found.len()) {
+                return Err(ImageError::OneName(name.clone()));
+            }
             let mut images = Vec::new();
             for found in found {
                 images.extend(keep(store, &source, found, name.as_deref()).await?);
@@ -94,7 +98,7 @@ async fn keep(
     let configuration = parse_configuration(&found.configuration_bytes)?;
     let names = match name {
         Some(name) => vec![name.to_owned()],
-        None => found.names,
+        None => whole(&found.names)?,
     };
     let Some(first) = names.first() else {
         return Err(ImageError::Nameless);
@@ -122,5 +126,11 @@ async fn keep(
     store.add_blob(&found.configuration_bytes)?;
     let manifest = store.add_blob(&found.manifest_bytes)?;
     let names = names.iter().map(|name| store.name(name, manifest.clone()));
+    names.collect()
+}
+
+/// The whole names that these mean.
+fn whole(names: &[String]) -> Result<Vec<String>, ImageError> {
+    let names = names.iter().map(|name| Ok(parse(name)?.whole()));
     names.collect()
 }

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use serde::Deserialize;
 
 use super::store::{parse_configuration, parse_manifest};
-use super::{Digest, ImageError, parse, platform};
+use super::{Digest, ImageError, platform};
 
 /// The most bytes of a manifest, configuration or index.
 const MAX_JSON: u64 = 4 << 20;
@@ -86,7 +86,7 @@ impl<'a> Source<'a> {
         let configuration_bytes = self.read(&saved.config)?;
         let configuration = parse_configuration(&configuration_bytes)?;
         Ok(Found {
-            names: whole(saved.repo_tags.unwrap_or_default())?,
+            names: saved.repo_tags.unwrap_or_default(),
             manifest_bytes: make_manifest(&configuration_bytes, &configuration)?,
             configuration_bytes,
             layers: saved.layers,
@@ -104,6 +104,9 @@ impl<'a> Source<'a> {
             .collect();
         let mut images: Vec<Found> = Vec::new();
         for descriptor in index.manifests() {
+            if !platform::may_be_own(descriptor) {
+                continue;
+            }
             let Some(bytes) = self.manifest(descriptor, 0)? else {
                 continue;
             };
@@ -113,10 +116,12 @@ impl<'a> Source<'a> {
                 NAMES
                     .iter()
                     .find_map(|name| annotations.get(*name))
+                    // A tag alone is no name.
+                    .filter(|name| name.contains([':', '/']))
                     .cloned()
             });
             let tagged = tags.get(config.digest()).map(|tags| tags.to_vec());
-            let names = whole(tagged.unwrap_or_else(|| name.into_iter().collect()))?;
+            let names = tagged.unwrap_or_else(|| name.into_iter().collect());
             if let Some(known) = images
                 .iter_mut()
                 .find(|known| known.manifest_bytes == bytes)
@@ -261,10 +266,4 @@ fn path(entry: &Descriptor) -> Result<String, ImageError> {
 fn digest(entry: &Descriptor) -> Result<Digest, ImageError> {
     Digest::try_from(entry.digest())
         .map_err(|error| ImageError::malformed("the archive's index")(&error))
-}
-
-/// The whole names that these mean.
-fn whole(names: Vec<String>) -> Result<Vec<String>, ImageError> {
-    let names = names.iter().map(|name| Ok(parse(name)?.whole()));
-    names.collect()
 }

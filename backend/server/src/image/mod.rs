@@ -36,9 +36,15 @@ pub enum ImageError {
         /// What is wrong with it.
         cause: String,
     },
+    /// Not root.
+    #[error("layers are unpacked by root, who alone can keep the owners of their files")]
+    NotRoot,
     /// An archive that does not say how its image is called.
     #[error("the archive gives its image no name; say one behind it")]
     Nameless,
+    /// An archive of several images.
+    #[error("the archive has several images, which cannot all be called {0:?}")]
+    OneName(String),
     /// No such image.
     #[error("there is no image {0:?} here; `shellport image pull` brings it")]
     Missing(String),
@@ -111,5 +117,14 @@ impl ImageError {
             what,
             cause: cause.to_string(),
         }
+    }
+}
+
+/// Refuses to begin what only root can finish.
+fn require_root() -> Result<(), ImageError> {
+    if nix::unistd::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err(ImageError::NotRoot)
     }
 }

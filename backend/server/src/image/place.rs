@@ -1,8 +1,8 @@
 //! Places where layers are unpacked before they are layers.
 
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -34,8 +34,9 @@ impl Place {
         let path = parent.join(random_tag());
         let make = || {
             fs::create_dir(&path)?;
-            // What is in a layer is for its users to see, not for those of this machine.
-            fs::DirBuilder::new().mode(0o755).create(path.join("fs"))
+            fs::create_dir(path.join("fs"))?;
+            // The root of an image that says nothing of it, whatever the umask is.
+            fs::set_permissions(path.join("fs"), Permissions::from_mode(0o755))
         };
         let lock = match make() {
             Ok(()) => Lock::shared(&path.join("lock")).await,
@@ -143,7 +144,12 @@ impl Place {
     /// Those of the file system.
     pub fn note(&self, name: &str, text: &str) -> Result<(), ImageError> {
         let path = self.path.join(name);
-        fs::write(&path, text).map_err(ImageError::store(&path))
+        let write = || {
+            let mut file = File::create(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(ImageError::store(&path))
     }
 }
 

@@ -15,9 +15,6 @@ pub fn own() -> String {
 /// When there is none; `image` is named then.
 pub fn choose<'a>(image: &str, manifests: &'a [Descriptor]) -> Result<&'a Descriptor, ImageError> {
     let platform = |manifest: &Descriptor| manifest.platform().clone();
-    let is_own = |platform: &Platform| {
-        *platform.os() == Os::Linux && *platform.architecture() == Arch::default()
-    };
     // An index of one image need not say what it is for.
     let only = (manifests.len() == 1).then(|| &manifests[0]);
     manifests
@@ -29,9 +26,23 @@ pub fn choose<'a>(image: &str, manifests: &'a [Descriptor]) -> Result<&'a Descri
             ImageError::Platform {
                 image: image.to_owned(),
                 wanted: own(),
-                offered: offered.take(20).collect::<Vec<_>>().join(", "),
+                offered: offered
+                    .take(20)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+                    .escape_debug()
+                    .to_string(),
             }
         })
+}
+
+/// Whether an entry of an index is for this machine, as far as it says.
+pub fn may_be_own(manifest: &Descriptor) -> bool {
+    manifest.platform().as_ref().is_none_or(is_own)
+}
+
+fn is_own(platform: &Platform) -> bool {
+    *platform.os() == Os::Linux && *platform.architecture() == Arch::default()
 }
 
 /// Refuses an image that is for other machines.
@@ -46,7 +57,7 @@ pub fn check(image: &str, configuration: &ImageConfiguration) -> Result<(), Imag
     Err(ImageError::Platform {
         image: image.to_owned(),
         wanted: own(),
-        offered: format!("{os}/{architecture}"),
+        offered: format!("{os}/{architecture}").escape_debug().to_string(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Bringing an image from a registry.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use oci_spec::image::Descriptor;
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::download::download;
 use super::registry::{Registry, digest};
 use super::store::{chains, parse_configuration};
-use super::{Digest, Image, ImageError, Store, parse, platform};
+use super::{Digest, Image, ImageError, Store, parse, platform, require_root};
 
 /// Layers that are brought at once.
 const AT_ONCE: usize = 4;
@@ -63,6 +64,7 @@ pub type ProgressSink = watch::Sender<Progress>;
 /// until then is kept for the next pull.
 pub async fn pull(store: &Store, name: &str, progress: &ProgressSink) -> Result<Image, ImageError> {
     let image = parse(name)?;
+    require_root()?;
     let _using = store.using().await?;
     let registry = Registry::of(image.clone()).await?;
     let (manifest, bytes) = registry.manifest().await?;
@@ -123,7 +125,8 @@ struct Plan<'a> {
 impl Plan<'_> {
     /// Fetches several at once, and unpacks one on top of the other as they come.
     async fn carry_out(&self) -> Result<(), ImageError> {
-        let (sender, mut fetched) = mpsc::channel(1);
+        // Room for all of them: a fetch that waited for an unpacking would hold its lock meanwhile.
+        let (sender, mut fetched) = mpsc::channel(self.blobs.len().max(1));
         let fetch = async move {
             let all = stream::iter(0..self.blobs.len()).map(|index| self.fetch(index));
             let mut all = all.buffered(AT_ONCE);
@@ -157,32 +160,45 @@ impl Plan<'_> {
         if is_there() {
             return Ok(None);
         }
-        let _turn = self.store.turn(&digest).await?;
+        let _turn = self.store.turn("blob", &digest).await?;
         if is_there() {
             return Ok(None);
+        }
+        let fetched = self.store.fetched(&digest);
+        match File::open(&fetched) {
+            Ok(file) => return Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(ImageError::store(&fetched)(error)),
         }
         self.note(index, Step::Downloading, 0);
         let Registry { client, image, .. } = self.registry;
         let path = self.store.download(&digest);
         let note = |current| self.note(index, Step::Downloading, current);
-        Ok(Some(download(client, image, blob, &path, note).await?))
+        if blob.size() > self.store.max_layer {
+            return Err(ImageError::Unpack(format!(
+                "its blob has {} bytes; the most is {}",
+                blob.size(),
+                self.store.max_layer
+            )));
+        }
+        let file = download(client, image, blob, &path, note).await?;
+        fs::rename(&path, &fetched).map_err(ImageError::store(&fetched))?;
+        Ok(Some(file))
     }
 
     async fn unpack(&self, index: usize, file: File) -> Result<(), ImageError> {
         let blob = &self.blobs[index];
         self.note(index, Step::Unpacking, blob.size());
         let (below, layer) = (&self.layers[..index], &self.layers[index]);
-        let added = self
-            .store
+        self.store
             .add_layer(below, layer, &self.diff_ids[index], file)
-            .await;
-        // Unpacked or not, it is of no more use.
-        let path = self.store.download(&digest(blob)?);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            result => result.map_err(ImageError::store(&path))?,
+            .await?;
+        let path = self.store.fetched(&digest(blob)?);
+        match fs::remove_file(&path) {
+            // Somebody else has had the same layer to unpack.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            result => result.map_err(ImageError::store(&path)),
         }
-        added
     }
 
     fn note(&self, index: usize, step: Step, current: u64) {

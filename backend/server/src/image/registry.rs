@@ -140,7 +140,7 @@ impl Registry {
                 let first = envelope.errors.first();
                 first.map_or_else(
                     || format!("{registry} refuses"),
-                    |error| format!("{registry} says {:?} {}", error.code, error.message),
+                    |error| format!("{registry} says {:?} {:?}", error.code, error.message),
                 )
             }
             E::RequestError(cause) => {

@@ -7,8 +7,9 @@
 //!   blobs/DIGEST       manifests and configurations
 //!   layers/DIGEST/fs   what a layer adds to those below, by the digest of all of them
 //!   layers/DIGEST/size how many bytes that has
-//!   downloads/DIGEST   layers that are on their way
-//!   locks/DIGEST       held while one is
+//!   downloads/DIGEST   blobs of layers that have come in part
+//!   fetched/DIGEST     blobs that have come and are to be unpacked
+//!   locks/KIND-DIGEST  held while a blob is fetched, or a layer made
 //!   places/            where layers are unpacked
 //! ```
 //!
@@ -31,11 +32,12 @@ use super::{Digest, ImageError, familiar, parse, platform};
 const MIN_DIGITS: usize = 4;
 
 /// The directories of a store.
-const DIRECTORIES: [&str; 6] = [
+const DIRECTORIES: [&str; 7] = [
     "references",
     "blobs",
     "layers",
     "downloads",
+    "fetched",
     "locks",
     "places",
 ];
@@ -112,8 +114,10 @@ impl Store {
         };
         let lock = store.root.join("lock");
         // What somebody else is making must not be taken for what was left.
-        if let Some(_alone) = Lock::try_exclusive(&lock).map_err(ImageError::store(&lock))? {
-            store.clean_up()?;
+        if let Some(_alone) = Lock::try_exclusive(&lock).map_err(ImageError::store(&lock))?
+            && let Err(error) = store.clean_up()
+        {
+            tracing::warn!(%error, "what was left of unpacking cannot be removed");
         }
         Ok(store)
     }
@@ -146,7 +150,7 @@ impl Store {
         // A name can be taken away even when what it stands for is broken.
         let whole = parse(name).map(|reference| reference.whole());
         let whole = whole.ok().filter(|whole| self.reference(whole).exists());
-        let whole = whole.map_or_else(|| self.look_up(name).map(|image| image.reference), Ok)?;
+        let whole = whole.map_or_else(|| self.only_name(name), Ok)?;
         let path = self.reference(&whole);
         fs::remove_file(&path).map_err(ImageError::store(&path))?;
         Ok((whole, self.sweep()?))
@@ -160,9 +164,11 @@ impl Store {
         let _alone = self.alone().await?;
         self.clean_up()?;
         let mut freed = self.sweep()?;
-        for path in self.files("downloads")? {
-            freed.bytes += fs::metadata(&path).map_or(0, |it| it.len());
-            fs::remove_file(&path).map_err(ImageError::store(&path))?;
+        for directory in ["downloads", "fetched"] {
+            for path in self.files(directory)? {
+                freed.bytes += fs::metadata(&path).map_or(0, |it| it.len());
+                fs::remove_file(&path).map_err(ImageError::store(&path))?;
+            }
         }
         Ok(freed)
     }
@@ -186,9 +192,10 @@ impl Store {
             .map_err(ImageError::store(&path))
     }
 
-    /// Holds the blob `digest` while it is fetched, or the layer while it is made.
-    pub(super) async fn turn(&self, digest: &Digest) -> Result<Lock, ImageError> {
-        let path = self.root.join("locks").join(digest.hex());
+    /// Holds the `kind` of thing called `digest` while it is made.
+    pub(super) async fn turn(&self, kind: &str, digest: &Digest) -> Result<Lock, ImageError> {
+        let name = format!("{kind}-{}", digest.hex());
+        let path = self.root.join("locks").join(name);
         Lock::exclusive(&path)
             .await
             .map_err(ImageError::store(&path))
@@ -197,6 +204,11 @@ impl Store {
     /// Where the blob `digest` is downloaded to.
     pub(super) fn download(&self, digest: &Digest) -> PathBuf {
         self.root.join("downloads").join(digest.hex())
+    }
+
+    /// Where the blob `digest` is when it has come, and never written to again.
+    pub(super) fn fetched(&self, digest: &Digest) -> PathBuf {
+        self.root.join("fetched").join(digest.hex())
     }
 
     /// A place to unpack in.
@@ -213,7 +225,7 @@ impl Store {
         diff_id: &Digest,
         blob: File,
     ) -> Result<(), ImageError> {
-        let _turn = self.turn(layer).await?;
+        let _turn = self.turn("layer", layer).await?;
         if self.layer(layer).is_some() {
             return Ok(());
         }
@@ -271,6 +283,17 @@ impl Store {
         let text = serde_json::to_vec(&record).expect("strings");
         self.write(&self.reference(reference), &text)?;
         self.image(record)
+    }
+
+    /// The one name of the image with this id.
+    fn only_name(&self, id: &str) -> Result<String, ImageError> {
+        let image = self.look_up(id)?;
+        let names = self.images()?.into_iter();
+        let names: Vec<_> = names.filter(|it| it.id == image.id).collect();
+        if names.len() > 1 {
+            return Err(ImageError::Ambiguous(id.to_owned()));
+        }
+        Ok(image.reference)
     }
 
     fn clean_up(&self) -> Result<(), ImageError> {

@@ -50,6 +50,15 @@ fn base() -> Vec<u8> {
         .file("was-file", "file")
         .directory("was-directory")
         .file("was-directory/inside", "x")
+        .pax(&[
+            ("SCHILY.xattr.user.gone", b"1"),
+            ("SCHILY.xattr.user.kept", b"1"),
+        ])
+        .directory("attributes")
+        .directory("usr")
+        .directory("usr/lib")
+        .file("usr/lib/old", "old")
+        .symlink("lib", "usr/lib")
         .symlink("was-link", "etc")
         .bytes()
 }
@@ -69,6 +78,12 @@ fn change() -> Vec<u8> {
         .file("was-directory", "now a file")
         .directory("was-link")
         .file("was-link/inside", "now a directory")
+        .pax(&[("SCHILY.xattr.user.kept", b"2")])
+        .directory("attributes")
+        .file("usr/lib/new", "new")
+        .file("usr/lib/.wh..wh..opq", "")
+        .link("usr/linked", "bin/ping")
+        .file("bin/wall/.wh.nothing", "")
         .bytes()
 }
 
@@ -140,13 +155,16 @@ async fn layers_may_be_compressed_or_not() {
         return;
     }
     let archive = base();
-    let zstd = compress_to_vec(&archive[..], CompressionLevel::Fastest);
+    let frame = |bytes: &[u8]| compress_to_vec(bytes, CompressionLevel::Fastest);
+    let skipped = b"\x50\x2a\x4d\x18\x04\0\0\0skip".to_vec();
+    let frames = [frame(&archive[..1024]), skipped, frame(&archive[1024..])].concat();
     let two = [gzip(&archive[..1024]), gzip(&archive[1024..])].concat();
     for (name, blob, kind) in [
         ("plain", archive.clone(), "tar"),
         ("gzip", gzip(&archive), "tar+gzip"),
         ("gzip in two members", two, "tar+gzip"),
-        ("zstd", zstd, "tar+zstd"),
+        ("zstd", frame(&archive), "tar+zstd"),
+        ("zstd in many frames", frames, "tar+zstd"),
     ] {
         let store = TestStore::new();
         let layer = Layer {
@@ -260,7 +278,7 @@ async fn images_are_listed_inspected_and_removed() {
             Layer::gzip(&Archive::new().file("own", own).bytes()),
         ];
         let directory = store.path().join(name);
-        layout(&directory, name, &layers, |_| {});
+        layout(&directory, &format!("{name}:latest"), &layers, |_| {});
         let archive = pack(&directory);
         store.run(&["import", archive.to_str().unwrap()]);
     }
@@ -295,6 +313,11 @@ async fn images_are_listed_inspected_and_removed() {
     for directory in ["layers", "blobs", "references", "places"] {
         assert!(store.names(directory).is_empty(), "{directory}");
     }
+    // Nobody listens any more.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut unheard = store.command(&["ls"]);
+    assert!(unheard.stdout(writer).status().unwrap().success());
     for (arguments, words) in [
         (&["inspect", "one"][..], "there is no image \"one\""),
         (&["rm", "two"], "there is no image \"two\""),
@@ -309,6 +332,34 @@ async fn images_are_listed_inspected_and_removed() {
         let said = store.fail(arguments);
         assert!(said.contains(words), "{said}");
     }
+}
+
+#[tokio::test]
+async fn a_layout_may_have_images_for_others() {
+    if !can_unpack() {
+        return;
+    }
+    let store = TestStore::new();
+    let directory = store.path().join("layout");
+    let layer = Layer::gzip(&Archive::new().file("a", "b").bytes());
+    layout(&directory, "own:1", &[layer], |_| {});
+    let path = directory.join("index.json");
+    let mut index: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let own = index["manifests"][0].clone();
+    let mut other = own.clone();
+    other["platform"] = json!({"os": "linux", "architecture": "s390x"});
+    other["digest"] = json!(digest(b"not there"));
+    index["manifests"] = json!([other, own]);
+    fs::write(&path, index.to_string()).unwrap();
+    let archive = pack(&directory);
+    let said = store.run(&["import", archive.to_str().unwrap()]);
+    assert!(said.starts_with("own:1 "), "{said}");
+    // A name that is none does not matter when another is given.
+    index["manifests"][1]["annotations"] = json!({"org.opencontainers.image.ref.name": "No:Name"});
+    fs::write(&path, index.to_string()).unwrap();
+    let archive = pack(&directory);
+    store.fail(&["import", archive.to_str().unwrap()]);
+    store.run(&["import", archive.to_str().unwrap(), "given:1"]);
 }
 
 #[tokio::test]
@@ -338,7 +389,7 @@ async fn what_is_not_as_it_says_is_refused() {
     ] {
         let store = TestStore::new();
         let directory = store.path().join("layout");
-        layout(&directory, "test", &[layer()], |configuration| {
+        layout(&directory, "test:1", &[layer()], |configuration| {
             *configuration.pointer_mut(field).unwrap() = value.clone();
         });
         refused(&store, &directory, words);
@@ -346,7 +397,7 @@ async fn what_is_not_as_it_says_is_refused() {
     // A blob that is not what it is called.
     let store = TestStore::new();
     let directory = store.path().join("layout");
-    let manifest = layout(&directory, "test", &[layer()], |_| {});
+    let manifest = layout(&directory, "test:1", &[layer()], |_| {});
     let blob = directory
         .join("blobs/sha256")
         .join(&manifest["sha256:".len()..]);

@@ -7,8 +7,8 @@ use shellport::image::import::import;
 use shellport::image::{Image, ImageError};
 use tar::{EntryType, Header};
 
-use crate::support::archive::{Archive, gzip};
-use crate::support::images::{TestStore, can_unpack};
+use crate::support::archive::{Archive, Layer, gzip, layout};
+use crate::support::images::{TestStore, can_unpack, pack};
 use crate::support::tree::tree;
 use crate::support::wait::{LONG, within};
 
@@ -285,6 +285,9 @@ async fn what_takes_too_much_is_refused() {
     sparse.set_entry_type(EntryType::GNUSparse);
     sparse.set_size(0);
     sparse.set_mode(0o644);
+    sparse.set_uid(0);
+    sparse.set_gid(0);
+    sparse.set_mtime(0);
     {
         let gnu = sparse.as_gnu_mut().unwrap();
         gnu.set_real_size(1 << 60);
@@ -303,6 +306,7 @@ async fn what_takes_too_much_is_refused() {
         .file("x", "");
     let behind = [Archive::new().file("x", "").bytes(), vec![0; 200 << 20]].concat();
     let component = "a".repeat(300);
+    let deep = "a/".repeat(400);
     for (name, archive, words) in [
         ("a large file", gzip(&large.bytes()), "larger than"),
         (
@@ -312,6 +316,26 @@ async fn what_takes_too_much_is_refused() {
         ),
         ("a long name", gzip(&long.bytes()), "name is too long"),
         ("much behind the end", gzip(&behind), "longer than a layer"),
+        (
+            "many directories",
+            Archive::new()
+                .pax(&[("path", deep.as_bytes())])
+                .directory("x")
+                .bytes(),
+            "too many directories",
+        ),
+        (
+            "many directories by links",
+            Archive::new()
+                .pax(&[("path", &deep.as_bytes()[..400])])
+                .directory("x")
+                .pax(&[("linkpath", &deep.as_bytes()[..400])])
+                .symlink("l", "x")
+                .pax(&[("path", format!("l/{}", &deep[..400]).as_bytes())])
+                .directory("x")
+                .bytes(),
+            "too many directories",
+        ),
         (
             "a long part of a name",
             Archive::new()
@@ -353,6 +377,30 @@ async fn a_process_that_takes_too_much_memory_ends_alone() {
     let error = error.to_string();
     assert!(error.contains("memory"), "{error}");
     assert!(store.names("places").is_empty());
+}
+
+/// A hard link to a file of a layer below is a copy of that, and counts as one.
+#[tokio::test]
+async fn links_to_what_is_below_count() {
+    if !can_unpack() {
+        return;
+    }
+    let store = TestStore::new();
+    let megabytes = vec![b'x'; 10 << 20];
+    let mut below = Archive::new().add(EntryType::Regular, "f", "", &megabytes, 0o644);
+    let mut above = Archive::new();
+    for number in 0..20 {
+        below = below.link(&format!("l{number}"), "f");
+        above = above.link(&format!("m{number}"), &format!("l{number}"));
+    }
+    let layers = [Layer::gzip(&below.bytes()), Layer::gzip(&above.bytes())];
+    let directory = store.path().join("layout");
+    layout(&directory, "test:1", &layers, |_| {});
+    let archive = pack(&directory);
+    let imported = import(&store.store, fs::File::open(archive).unwrap(), None).await;
+    let error = imported.unwrap_err().to_string();
+    assert!(error.contains("larger than"), "{error}");
+    assert_eq!(store.names("layers").len(), 1);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use crate::support::backend::{registry, skip};
 use crate::support::images::{TestStore, can_unpack, failed, succeed};
 use crate::support::proxy::{Proxy, Then};
 use crate::support::tree::tree;
-use crate::support::wait::{LONG, until};
+use crate::support::wait::{LONG, until, within};
 
 /// Bytes that do not compress.
 const LARGE: usize = 6 << 20;
@@ -81,7 +81,7 @@ async fn a_pulled_tree_is_what_another_tool_makes_of_it() {
     for layer in layers {
         assert_eq!((layer.step, layer.current), (Step::Done, layer.total));
     }
-    assert!(store.names("downloads").is_empty());
+    assert!(store.names("downloads").is_empty() && store.names("fetched").is_empty());
     assert!(store.names("places").is_empty());
     // By its digest it is the same image.
     let exact = format!("{registry}/shellport-test/tree@{}", image.manifest);
@@ -120,6 +120,30 @@ async fn two_pulls_share_the_work() {
     assert_eq!(store.names("layers").len(), 2);
     let carried = proxy.carried();
     assert!(carried < LARGE as u64 * 3 / 2, "{carried} bytes came");
+}
+
+/// The digest of a layer's archive may be that of another one's blob.
+#[tokio::test]
+async fn a_layer_may_be_in_an_image_many_times() {
+    let (Some(registry), true) = (registry(), can_unpack()) else {
+        return;
+    };
+    let store = TestStore::new();
+    let directory = store.path().join("layout");
+    let archive = Archive::new().file("a", &"b".repeat(1 << 20)).bytes();
+    let plain = || Layer {
+        blob: archive.clone(),
+        kind: "tar",
+        diff_id: digest(&archive),
+    };
+    let gzip = || Layer::gzip(&archive);
+    let layers = [gzip(), plain(), gzip(), plain(), plain(), gzip(), plain()];
+    layout(&directory, "test", &layers, |_| {});
+    let name = format!("{registry}/shellport-test/same:1");
+    push(&directory, &name, None);
+    let sink = sink();
+    let pulled = within("a pull", LONG, pull(&store.store, &name, &sink)).await;
+    assert_eq!(pulled.unwrap().layers.len(), 7);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, linkat,
-    lsetxattr, mkfifoat, symlinkat, utimensat,
+    llistxattr, lremovexattr, lsetxattr, mkfifoat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 use tar::{Entry, EntryType};
 
-use super::UnpackError;
 use super::path::{self, Name};
+use super::{MAX_XATTRS, UnpackError};
 
 /// The mode of a directory that the archive has not named.
 const IMPLIED: u32 = 0o755;
@@ -27,6 +27,9 @@ const XATTR: &str = "SCHILY.xattr.";
 /// The most bytes of a name that the kernel takes.
 const MAX_NAME: usize = 4096;
 
+/// The most directories above a file. Whoever removes a tree holds each of them open.
+const MAX_DEPTH: usize = 256;
+
 /// Characters of a name that are told.
 const TOLD: usize = 200;
 
@@ -35,8 +38,11 @@ pub struct Unpacker {
     /// Bytes that regular files may still have.
     left: u64,
     max: u64,
-    /// What this layer has, and every directory above that. The rest is of the layers below.
+    /// What this layer has, and every directory above that, by real paths. The rest is of the layers
+    /// below.
     own: HashSet<PathBuf>,
+    /// The regular files that this layer has made.
+    inodes: HashSet<u64>,
     /// The times that directories shall have, which change while something is put into them.
     directories: HashMap<PathBuf, Timestamps>,
 }
@@ -57,6 +63,7 @@ impl Unpacker {
             left: max,
             max,
             own: HashSet::new(),
+            inodes: HashSet::new(),
             directories: HashMap::new(),
         }
     }
@@ -74,16 +81,14 @@ impl Unpacker {
         let failed = |what: String| UnpackError::Entry { name: told, what };
         let done = match name {
             Err(what) => return Err(failed(what.to_owned())),
-            Ok(Name::File(path)) => {
-                let kind = entry.header().entry_type();
-                if kind.is_file() || kind.is_gnu_sparse() {
-                    let left = self.left.checked_sub(entry.size());
-                    self.left = left.ok_or(UnpackError::TooLarge(self.max))?;
-                }
-                self.file(&path, &mut entry)
-            }
-            Ok(Name::Whiteout(path)) => self.remove_below(&path),
-            Ok(Name::Opaque(path)) => self.make_directories(&path).and_then(|()| {
+            Ok(Name::File(path)) => self.file(&path, &mut entry),
+            Ok(Name::Whiteout(path)) => match real(&path) {
+                Ok(path) => self.remove_below(&path),
+                // There is nothing to remove.
+                Err(error) if is_absent(&error) => Ok(()),
+                Err(error) => Err(error),
+            },
+            Ok(Name::Opaque(path)) => self.make_directories(&path).and_then(|path| {
                 self.keep(&path);
                 self.remove_below(&path)
             }),
@@ -92,12 +97,20 @@ impl Unpacker {
         done.map_err(|error| failed(error.to_string()))
     }
 
+    /// Counts bytes that the layer takes.
+    fn charge(&mut self, size: u64) -> io::Result<()> {
+        let left = self.left.checked_sub(size);
+        let max = self.max;
+        self.left = left.ok_or_else(|| io::Error::other(UnpackError::TooLarge(max)))?;
+        Ok(())
+    }
+
     /// Sets what could not be set before. Returns the bytes of all regular files.
     pub fn finish(self) -> Result<u64, UnpackError> {
         for (path, times) in &self.directories {
             // It may have been replaced by something else since.
-            if fs::symlink_metadata(here(path)).is_ok_and(|it| it.is_dir()) {
-                utimensat(CWD, here(path), times, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| {
+            if fs::symlink_metadata(path).is_ok_and(|it| it.is_dir()) {
+                utimensat(CWD, path, times, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| {
                     UnpackError::Entry {
                         name: path.display().to_string(),
                         what: error.to_string(),
@@ -118,23 +131,26 @@ impl Unpacker {
             return Ok(());
         }
         let attributes = attributes(entry)?;
-        if let Some(parent) = path.parent() {
-            self.make_directories(parent)?;
-        }
+        let path = &match path.parent().zip(path.file_name()) {
+            Some((parent, name)) => self.make_directories(parent)?.join(name),
+            None => PathBuf::from("/"),
+        };
         self.touch_parent(path);
         make_room(path, kind)?;
         self.keep(path);
         match kind {
-            EntryType::Directory => match fs::create_dir(here(path)) {
+            EntryType::Directory => match fs::create_dir(path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 result => result?,
             },
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                self.charge(entry.size())?;
                 let mut file = File::options()
                     .write(true)
                     .create_new(true)
                     .mode(0o600)
                     .open(path)?;
+                self.inodes.insert(file.metadata()?.ino());
                 let count = io::copy(entry, &mut file)?;
                 if count != entry.size() {
                     return Err(io::Error::other("it ends before its time"));
@@ -144,6 +160,12 @@ impl Unpacker {
             EntryType::Fifo => mkfifoat(CWD, path, Mode::from(0o600))?,
             EntryType::Link => {
                 let target = path::clean(&target(entry)?).map_err(io::Error::other)?;
+                let target = real(&target)?;
+                let found = fs::symlink_metadata(&target)?;
+                // One of the layers below is copied first.
+                if found.is_file() && !self.inodes.contains(&found.ino()) {
+                    self.charge(found.len())?;
+                }
                 // What the link itself has in the way of attributes is its target's.
                 return Ok(linkat(CWD, &target, CWD, path, AtFlags::empty())?);
             }
@@ -154,7 +176,7 @@ impl Unpacker {
         }
         attributes.set(path, kind)?;
         if kind == EntryType::Directory {
-            self.directories.insert(path.to_owned(), attributes.times);
+            self.directories.insert(path.clone(), attributes.times);
         }
         Ok(())
     }
@@ -175,7 +197,7 @@ impl Unpacker {
         if self.directories.contains_key(parent) {
             return;
         }
-        if let Ok(found) = fs::metadata(here(parent)) {
+        if let Ok(found) = fs::symlink_metadata(parent) {
             let time = |seconds, nanoseconds| Timespec {
                 tv_sec: seconds,
                 tv_nsec: nanoseconds,
@@ -188,31 +210,41 @@ impl Unpacker {
         }
     }
 
-    /// Makes `path` and whatever is missing above it.
-    fn make_directories(&mut self, path: &Path) -> io::Result<()> {
-        let mut prefix = PathBuf::new();
+    /// Makes `path` and whatever is missing above it. Where it really is.
+    fn make_directories(&mut self, path: &Path) -> io::Result<PathBuf> {
+        let mut real = PathBuf::from("/");
         for part in path.components() {
-            prefix.push(part);
-            match fs::metadata(&prefix) {
-                Ok(found) if found.is_dir() => {}
+            let next = real.join(part);
+            match fs::symlink_metadata(&next) {
+                Ok(found) if found.is_dir() => real = next,
+                Ok(found) if found.is_symlink() => {
+                    real = fs::canonicalize(&next)?;
+                    if !real.is_dir() {
+                        return Err(io::ErrorKind::NotADirectory.into());
+                    }
+                }
                 Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.touch_parent(&prefix);
-                    fs::DirBuilder::new().mode(IMPLIED).create(&prefix)?;
+                    self.touch_parent(&next);
+                    fs::DirBuilder::new().mode(IMPLIED).create(&next)?;
+                    real = next;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        if real.components().count() > MAX_DEPTH {
+            return Err(io::Error::other("it is in too many directories"));
+        }
+        Ok(real)
     }
 
     /// Removes what the layers below have at `path`, which this layer may have as well.
     fn remove_below(&mut self, path: &Path) -> io::Result<()> {
         let is_own = self.own.contains(path);
         self.touch_parent(path);
-        match fs::symlink_metadata(here(path)) {
+        match fs::symlink_metadata(path) {
             Ok(found) if found.is_dir() && is_own => {
-                for entry in fs::read_dir(here(path))? {
+                for entry in fs::read_dir(path)? {
                     self.remove_below(&path.join(entry?.file_name()))?;
                 }
                 Ok(())
@@ -220,7 +252,7 @@ impl Unpacker {
             Ok(_) if is_own => Ok(()),
             Ok(found) if found.is_dir() => fs::remove_dir_all(path),
             Ok(_) => fs::remove_file(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -229,12 +261,12 @@ impl Unpacker {
 impl Attributes {
     /// Sets them. The order counts: a new owner takes away the setuid bit and capabilities.
     fn set(&self, path: &Path, kind: EntryType) -> io::Result<()> {
-        let path = here(path);
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         if kind != EntryType::Symlink {
             chmodat(CWD, path, Mode::from(self.mode), AtFlags::empty())?;
         }
+        self.clear(path)?;
         for (name, value) in &self.xattrs {
             match lsetxattr(path, name.as_str(), value, XattrFlags::empty()) {
                 // Not every file system has those of users, and not every file may have them.
@@ -249,15 +281,42 @@ impl Attributes {
             AtFlags::SYMLINK_NOFOLLOW,
         )?)
     }
+
+    /// Removes the attributes that a directory of the layers below has, or a new file from the
+    /// directory that it is in.
+    fn clear(&self, path: &Path) -> io::Result<()> {
+        let mut names = vec![0; MAX_XATTRS];
+        let Ok(length) = llistxattr(path, &mut names) else {
+            // Not every file can have any.
+            return Ok(());
+        };
+        for name in names[..length].split(|byte| *byte == 0) {
+            let Ok(name) = std::str::from_utf8(name) else {
+                continue;
+            };
+            if is_allowed(name) && !self.xattrs.iter().any(|(set, _)| set == name) {
+                lremovexattr(path, name)?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The path itself; `.` for the root, which has an empty one.
-fn here(path: &Path) -> &Path {
-    if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    }
+/// Where a path really is, whatever its last part is.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    let Some((parent, name)) = path.parent().zip(path.file_name()) else {
+        return Ok(PathBuf::from("/"));
+    };
+    let parent = fs::canonicalize(Path::new("/").join(parent))?;
+    Ok(parent.join(name))
+}
+
+/// Whether there is nothing of a name, nor can be.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn target<R: Read>(entry: &Entry<'_, R>) -> io::Result<Vec<u8>> {
@@ -280,6 +339,9 @@ fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Attributes> {
         for extension in extensions {
             let extension = extension?;
             let Ok(key) = extension.key() else { continue };
+            if key.starts_with("GNU.sparse.") {
+                return Err(io::Error::other("a sparse file in the PAX format"));
+            }
             if key == "mtime" {
                 time = parse_time(extension.value_bytes()).unwrap_or(time);
             } else if let Some(name) = key.strip_prefix(XATTR)
@@ -335,7 +397,7 @@ fn parse_time(bytes: &[u8]) -> Option<Timespec> {
 /// Removes what is in the way of an entry; the last one of a name counts.
 fn make_room(path: &Path, kind: EntryType) -> io::Result<()> {
     let is_directory = kind == EntryType::Directory;
-    if path.as_os_str().is_empty() {
+    if path == Path::new("/") {
         return if is_directory {
             Ok(())
         } else {

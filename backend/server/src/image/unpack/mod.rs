@@ -22,7 +22,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
 use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr, syncfs};
-use rustix::process::{Resource, Rlimit, chdir, chroot, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, chdir, chroot, set_parent_process_death_signal, setrlimit,
+};
 use serde::{Deserialize, Serialize};
 use tar::Archive;
 
@@ -31,6 +33,9 @@ use self::stream::Contents;
 
 /// Bytes of memory. An archive can make its reader hold names and attributes of any length.
 const MEMORY: u64 = 512 << 20;
+
+/// Seconds of CPU time. An archive can make each of its names hard to look up.
+const TIME: u64 = 30 * 60;
 
 /// The most bytes that a value or a list of extended attributes has: `XATTR_SIZE_MAX` of limits.h.
 const MAX_XATTRS: usize = 64 * 1024;
@@ -87,6 +92,9 @@ pub fn run(
     below: usize,
     max_bytes: u64,
 ) -> Result<Report, UnpackError> {
+    // Whoever asked for the layer may be killed.
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| UnpackError::Prepare("following the parent", error.into()))?;
     let lock = File::open(place.join("lock")).and_then(|lock| {
         lock.lock_shared()?;
         Ok(lock)
@@ -166,15 +174,16 @@ fn merge(below: usize) -> nix::Result<()> {
 }
 
 fn confine(directory: &Path) -> Result<(), UnpackError> {
-    let limit = || {
+    let limit = |resource, most| {
         let limit = Rlimit {
-            current: Some(MEMORY),
-            maximum: Some(MEMORY),
+            current: Some(most),
+            maximum: Some(most),
         };
-        setrlimit(Resource::Data, limit)
+        setrlimit(resource, limit)
     };
     for (what, result) in [
-        ("limiting memory", limit()),
+        ("limiting memory", limit(Resource::Data, MEMORY)),
+        ("limiting time", limit(Resource::Cpu, TIME)),
         ("entering the layer", chroot(directory)),
         ("entering the layer", chdir("/")),
     ] {
