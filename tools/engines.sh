@@ -109,6 +109,12 @@ start_namespace() {
   wait_until 10 test -e "$run/namespace.ready"
 }
 
+# Another network, for containers without a daemon: their firewall is not to be Podman's.
+start_oci_namespace() {
+  alive oci-namespace && return
+  spawn oci-namespace unshare --net sh -c 'ip link set lo up && exec sleep infinity'
+}
+
 # within CMD...: runs a command in the namespaces, in the same working directory.
 within() {
   # shellcheck disable=SC2016 # for the inner shell
@@ -257,6 +263,7 @@ write_env() {
   {
     echo "export SHELLPORT_TEST_DIR='$dir'"
     alive dockerd && echo "export SHELLPORT_TEST_DOCKER='unix://$docker_sock'"
+    alive oci-namespace && echo "export SHELLPORT_TEST_OCI_NAMESPACE='/proc/$(pid_of oci-namespace)/ns/net'"
     alive podman && echo "export SHELLPORT_TEST_PODMAN='unix://$podman_sock'"
     if alive registry && alive auth-registry; then
       echo "export SHELLPORT_TEST_REGISTRY='$registry'"
@@ -279,6 +286,7 @@ up() {
     make_images
     # What runs already under these names is no leak of the tests to come.
     [ -e "$run/before" ] || { pgrep -x shellport; pgrep -x shellport-agent; } >"$run/before" || true
+    start_oci_namespace
     start_docker
     start_podman
     start_registries
@@ -289,7 +297,7 @@ up() {
 
 status() {
   local name pid
-  for name in namespace dockerd podman registry auth-registry; do
+  for name in namespace oci-namespace dockerd podman registry auth-registry; do
     if pid=$(pid_of "$name"); then echo "$name: up, pid $pid"; else echo "$name: down"; fi
   done
 }
@@ -352,7 +360,7 @@ down() {
   empty "$docker_sock"
   empty "$podman_sock"
   local name
-  for name in podman dockerd auth-registry registry; do
+  for name in oci-namespace podman dockerd auth-registry registry; do
     stop "$name"
   done
   clear_namespace

@@ -5,11 +5,12 @@
 //! 126 when it cannot run.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use nix::unistd::{Gid, Uid, setgid, setgroups, setsid, setuid};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{Gid, Uid, getpid, setgid, setgroups, setpgid, setsid, setuid, tcsetpgrp};
 use shellport_wire::agent::{Program, Refusal, RefusalCode};
 
 use crate::account::Account;
@@ -127,6 +128,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> i32 {
                 // It fails when the process leads a session already, which is as good.
                 let _ = setsid();
             }
+            _ if argument == "--foreground" => come_to_foreground(),
             Some(("--uid", value)) => user.uid = value.parse().ok(),
             Some(("--gid", value)) => user.gid = value.parse().ok(),
             Some(("--groups", value)) => {
@@ -157,6 +159,21 @@ pub fn main(arguments: impl Iterator<Item = String>) -> i32 {
         126
     };
     fail(code, &format!("{program}: {error}"))
+}
+
+/// Makes this process, and what it becomes, the job that the terminal's keys are for, if there is a
+/// terminal.
+fn come_to_foreground() {
+    let own = getpid();
+    if setpgid(own, own).is_err() || !io::stdin().is_terminal() {
+        return;
+    }
+    // Who is in the background gets this signal for trying.
+    let mut background = SigSet::empty();
+    background.add(Signal::SIGTTOU);
+    let _ = background.thread_block();
+    let _ = tcsetpgrp(io::stdin(), own);
+    let _ = background.thread_unblock();
 }
 
 #[derive(Debug, Default)]

@@ -16,6 +16,7 @@ mod name;
 mod oom;
 mod processes;
 mod reaper;
+mod supervise;
 mod system;
 mod terminal;
 
@@ -24,7 +25,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: shellport-agent init DIRECTORY [-- COMMAND [ARGUMENT ...]]
        shellport-agent bridge DIRECTORY
-       shellport-agent launch [--session] [--uid=N --gid=N --groups=N,...] [--cwd=PATH] -- COMMAND [ARGUMENT ...]";
+       shellport-agent supervise -- COMMAND [ARGUMENT ...]
+       shellport-agent launch [--session] [--foreground] [--uid=N --gid=N --groups=N,...] [--cwd=PATH] -- COMMAND [ARGUMENT ...]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -32,6 +34,13 @@ fn main() -> ExitCode {
         Some("launch") => {
             let code = launch::main(arguments);
             return ExitCode::from(u8::try_from(code).unwrap_or(1));
+        }
+        Some("supervise") => {
+            let argv = arguments.skip_while(|it| it == "--").collect();
+            return match supervise::main(argv) {
+                Ok(code) => ExitCode::from(code),
+                Err(error) => complain(&format!("shellport-agent: {error}"), 126),
+            };
         }
         Some("init") => arguments.next().map(|directory| {
             system::set_default_variable("SHELL", "/bin/sh");

@@ -4,9 +4,14 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use shellport::cli::{ImageCommand, UnpackCommand};
+use shellport::cli::{
+    ArchiveCommand, AttachCommand, CommandError, CopyCommand, ExecCommand, FAILURE, ImageCommand,
+    KillCommand, ListCommand, LogsCommand, MonitorCommand, RemoveCommand, RunCommand, StatsCommand,
+    StopCommand, UnpackCommand,
+};
 use shellport::config::{Config, LogFormat};
 use shellport::http::openapi::Document;
+use shellport::oci::embedded::EmbeddedCommand;
 use shellport::runtime::Isolation;
 use shellport::server::{Server, StartError};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,12 +30,28 @@ struct Cli {
 enum Command {
     /// Start the server.
     Serve(Box<Config>),
+    Run(Box<RunCommand>),
+    Exec(ExecCommand),
+    Attach(AttachCommand),
+    Ps(ListCommand),
+    Logs(LogsCommand),
+    Stats(StatsCommand),
+    Cp(CopyCommand),
+    Stop(StopCommand),
+    Kill(KillCommand),
+    Rm(RemoveCommand),
     /// Images of this machine, without a daemon.
     Image(ImageCommand),
     /// Print the description of the API.
     Openapi,
     #[command(hide = true)]
     UnpackLayer(UnpackCommand),
+    #[command(hide = true)]
+    Archive(ArchiveCommand),
+    #[command(hide = true)]
+    Monitor(MonitorCommand),
+    #[command(hide = true)]
+    Oci(Box<EmbeddedCommand>),
 }
 
 fn main() -> ExitCode {
@@ -43,12 +64,28 @@ fn main() -> ExitCode {
             start_warnings();
             outcome(block_on(command.run()))
         }
+        Command::Run(command) => program(async { command.run().await }),
+        Command::Exec(command) => program(command.run()),
+        Command::Attach(command) => program(command.run()),
+        Command::Ps(command) => ended_with(command.run()),
+        Command::Logs(command) => ended_with(command.run()),
+        Command::Stats(command) => ended_with(command.run()),
+        Command::Cp(command) => ended_with(command.run()),
+        Command::Stop(command) => program(command.run()),
+        Command::Kill(command) => program(command.run()),
+        Command::Rm(command) => program(command.run()),
         Command::Openapi => {
             say(&Document::openapi().to_pretty_json().unwrap_or_default());
             ExitCode::SUCCESS
         }
         // Before there is any thread.
         Command::UnpackLayer(command) => command.run(),
+        Command::Archive(command) => command.run(),
+        Command::Monitor(command) => {
+            start_warnings();
+            command.run()
+        }
+        Command::Oci(command) => command.run(),
     }
 }
 
@@ -57,6 +94,19 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .enable_all()
         .build();
     runtime.expect("threads can be started").block_on(work)
+}
+
+/// Does what has to do with containers, and ends as it says.
+fn program(work: impl Future<Output = Result<ExitCode, CommandError>>) -> ExitCode {
+    start_warnings();
+    ended_with(block_on(work))
+}
+
+fn ended_with(result: Result<ExitCode, CommandError>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::from(FAILURE)
+    })
 }
 
 fn outcome<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
@@ -70,6 +120,8 @@ fn outcome<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
 }
 
 async fn serve(config: Config) -> Result<(), StartError> {
+    // Before anybody knows that it is there.
+    let ended = ended();
     let server = Server::new(config).await?;
     let address = server
         .address()
@@ -95,21 +147,22 @@ async fn serve(config: Config) -> Result<(), StartError> {
         runtime.engine,
         server.token().reveal()
     ));
-    server.serve(ended()).await;
+    server.serve(ended).await;
     Ok(())
 }
 
-/// Returns when somebody wants the server to end.
-async fn ended() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Ready when somebody wants the server to end, from now on.
+fn ended() -> impl Future<Output = ()> {
+    let terminate = signal(SignalKind::terminate());
+    let interrupt = signal(SignalKind::interrupt());
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

@@ -73,7 +73,7 @@ pub fn resolve(wish: Wish, limits: &Limits) -> Result<Spec, PolicyError> {
             "the profile \"strict\" always runs as user 1000".to_owned(),
         );
     }
-    let image = wish.image.unwrap_or_else(|| limits.default_image.clone());
+    let image = wish.image.unwrap_or_else(|| limits.image().to_owned());
     check_image(&image)?;
     check_cwd(wish.cwd.as_deref())?;
     if let Some(user) = &wish.user {
@@ -172,15 +172,19 @@ fn network(
     limits: &Limits,
 ) -> Result<Network, PolicyError> {
     let strictest = match profile {
-        Profile::Standard => limits.network,
+        Profile::Standard => limits.loosest_network(),
         Profile::Strict => Network::None,
     };
     match wish {
         None => Ok(strictest),
         Some(wish) if wish >= strictest => Ok(wish),
-        Some(_) => refuse(
+        Some(wish) => refuse(
             "network",
-            "\"bridge\" is not allowed here; \"none\" is".to_owned(),
+            format!(
+                "{:?} is not allowed here; the loosest is {:?}",
+                wish.as_str(),
+                strictest.as_str()
+            ),
         ),
     }
 }

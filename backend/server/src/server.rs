@@ -1,6 +1,7 @@
 //! The server: made from a configuration, served, and shut down.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent;
 use crate::auth::{AllowedHosts, Tickets, TokenError, load_or_create};
-use crate::config::{Config, ConfigError, OnShutdown, RuntimeName, Secret};
+use crate::config::{Config, ConfigError, Limits, OnShutdown, RuntimeName, Secret};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{App, router};
 use crate::metrics::Metrics;
+use crate::oci::host;
 use crate::runtime::docker::{self, DockerRuntime};
+use crate::runtime::oci::{OciError, OciRuntime};
 use crate::runtime::process::ProcessRuntime;
 use crate::runtime::{Runtime, RuntimeError, RuntimeInfo};
-use crate::session::{ReconcileError, Registry};
+use crate::session::{Network, ReconcileError, Registry};
 use crate::store::{Store, StoreError};
 
 /// How long a client may take to send the head of a request.
@@ -72,12 +75,19 @@ pub enum StartError {
     /// The engine that was asked for.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// No engine was asked for, and none is there.
+    /// The OCI engine that was asked for.
+    #[error("--runtime oci: {0}")]
+    Oci(#[from] OciError),
+    /// Nothing was asked for, and nothing is there.
     #[error(
-        "no container engine: {0}. Install and start Docker or Podman, or name one with --engine. \
-         For shells on this machine itself, without any isolation, use --runtime process"
+        "no container engine: {0}; and none of our own: {1}. Install and start Docker or Podman, or \
+         name one with --engine. For shells on this machine itself, without any isolation, use \
+         --runtime process"
     )]
-    NoEngine(#[source] RuntimeError),
+    NoEngine(#[source] RuntimeError, OciError),
+    /// A network that the runtime cannot give.
+    #[error("--network {}: this runtime cannot give it{}", .0.as_str(), .1)]
+    Network(Network, &'static str),
     /// What an earlier server left.
     #[error("cannot take over the sessions that are there: {0}")]
     Reconcile(#[from] ReconcileError),
@@ -104,19 +114,15 @@ impl Server {
             .local_addr()
             .map_err(|error| StartError::Listen(config.listen, error))?;
         let runtime = runtime(&config, &data_dir).await?;
-        let registry = Registry::new(
-            runtime,
-            store,
-            config.limits.max_sessions,
-            config.stop_grace,
-        );
+        let limits = limits(config.limits, runtime.info())?;
+        let registry = Registry::new(runtime, store, limits.max_sessions, config.stop_grace);
         registry.reconcile().await?;
         let app = App {
             registry,
             token,
             tickets: Arc::new(Tickets::default()),
             hosts: Arc::new(AllowedHosts::new(address, &config.allowed_hosts)),
-            limits: Arc::new(config.limits),
+            limits: Arc::new(limits),
             metrics: Metrics::new(),
             draining: CancellationToken::new(),
             cut: CancellationToken::new(),
@@ -201,21 +207,33 @@ impl Server {
     }
 }
 
+/// What the operator has asked for, else an engine that answers, else our own.
 async fn runtime(config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Runtime>, StartError> {
     let agent = agent::install(&data_dir.path().join("agent")).map_err(StartError::Agent)?;
-    if config.runtime == Some(RuntimeName::Process) {
-        return Ok(Arc::new(ProcessRuntime::new(agent, data_dir.run())));
+    match (config.runtime, &config.engine) {
+        (Some(RuntimeName::Process), _) => {
+            return Ok(Arc::new(ProcessRuntime::new(agent, data_dir.run())));
+        }
+        (Some(RuntimeName::Oci), _) => {
+            return Ok(Arc::new(oci(config, data_dir, agent).await?));
+        }
+        _ => {}
     }
     let asked_for = config.runtime.is_some() || config.engine.is_some();
-    let engine = docker::find(config.engine.as_deref())
-        .await
-        .map_err(|error| {
-            if asked_for {
-                StartError::Runtime(error)
-            } else {
-                StartError::NoEngine(error)
-            }
-        })?;
+    let engine = match docker::find(config.engine.as_deref()).await {
+        Ok(engine) => engine,
+        Err(error) if asked_for => return Err(StartError::Runtime(error)),
+        Err(error) => {
+            tracing::info!("no Docker or Podman answers, so Shellport makes containers itself");
+            return match oci(config, data_dir, agent).await {
+                Ok(runtime) => Ok(Arc::new(runtime)),
+                Err(other) => Err(StartError::NoEngine(error, other)),
+            };
+        }
+    };
+    if !asked_for {
+        tracing::info!("an engine answers; --runtime oci would make containers without it");
+    }
     Ok(Arc::new(DockerRuntime::new(
         engine,
         data_dir.instance().to_owned(),
@@ -223,6 +241,47 @@ async fn runtime(config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Runtime>
         data_dir.run(),
         config.agent_transport,
     )))
+}
+
+async fn oci(config: &Config, data_dir: &DataDir, agent: PathBuf) -> Result<OciRuntime, OciError> {
+    let program = match &config.program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe()
+            .map_err(|error| OciError::Host("finding this program", error))?,
+    };
+    OciRuntime::new(
+        &config.oci_engine,
+        program,
+        data_dir.instance().to_owned(),
+        data_dir.path(),
+        agent,
+        data_dir.run(),
+        config.max_layer,
+    )
+    .await
+}
+
+/// The operator's limits, and what this runtime makes of those that are not said.
+fn limits(mut limits: Limits, runtime: &RuntimeInfo) -> Result<Limits, StartError> {
+    let hint = if runtime.networks.contains(&Network::Bridge) {
+        ""
+    } else {
+        "; a bridge needs netavark, which is not installed"
+    };
+    match limits.network {
+        Some(network) if !runtime.networks.contains(&network) => {
+            return Err(StartError::Network(network, hint));
+        }
+        None if !hint.is_empty() => {
+            tracing::warn!("sessions have no network{hint}");
+            limits.network = Some(Network::None);
+        }
+        _ => {}
+    }
+    if runtime.name == "oci" && limits.default_image.is_none() {
+        limits.default_image = Some(host::NAME.to_owned());
+    }
+    Ok(limits)
 }
 
 /// Serves one connection. Upgraded ones live on in tasks of their own.

@@ -24,10 +24,9 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
         expected: "a size: bytes, or a number with a unit, such as 512Mi or 1g",
     };
     let split = text
-        .find(|c: char| !c.is_ascii_digit())
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| error())?;
     let unit = unit.trim().to_ascii_lowercase();
     let shift = if unit.is_empty() {
         0
@@ -41,7 +40,23 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
             .map(|(_, shift)| *shift)
             .ok_or_else(error)?
     };
-    number.checked_mul(1 << shift).ok_or_else(error)
+    let Ok(whole) = number.parse::<u64>() else {
+        return fraction(number, shift).ok_or_else(error);
+    };
+    whole.checked_mul(1 << shift).ok_or_else(error)
+}
+
+/// `1.5` of a unit of more than a byte, down to whole bytes.
+fn fraction(number: &str, shift: u32) -> Option<u64> {
+    let (whole, part) = number.split_once('.')?;
+    let digits = u32::try_from(part.len()).ok().filter(|it| (1..=6).contains(it))?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    if shift == 0 || !is_number(whole) || !is_number(part) {
+        return None;
+    }
+    let scale = 10_u128.pow(digits);
+    let value = whole.parse::<u128>().ok()?.checked_mul(scale)? + part.parse::<u128>().ok()?;
+    u64::try_from(value.checked_shl(shift)? / scale).ok()
 }
 
 /// The longest duration: ten years, so that it can be added to any time.
@@ -83,10 +98,12 @@ mod tests {
             ("1GB", 1 << 30),
             ("2 GiB", 2 << 30),
             ("7b", 7),
+            ("1.5g", 3 << 29),
+            ("0.25k", 256),
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "g", "1x", "-1", "1.5g", "1gg", "99999999999999g"] {
+        for text in ["", "g", "1x", "-1", "1.5", "1.5b", "1.g", ".5g", "1.2.3g", "1gg", "99999999999999g"] {
             let error = parse_size(text).unwrap_err().to_string();
             assert!(error.contains("512Mi"), "{error}");
         }

@@ -14,6 +14,13 @@ pub use self::exec::{Collected, follow};
 pub use self::link::{AgentError, Link, LinkReader, LinkWriter};
 use crate::runtime::Stream;
 
+/// Everything of ours in a sandbox.
+pub const AGENT_DIRECTORY: &str = "/.shellport";
+/// The agent's program in a sandbox.
+pub const AGENT: &str = "/.shellport/agent";
+/// The directory of the agent's socket in a sandbox.
+pub const SOCKETS: &str = "/.shellport/run";
+
 /// How long an agent may take to answer a simple request. It does nothing but look at its state.
 const ANSWER: Duration = Duration::from_secs(10);
 

@@ -1,12 +1,19 @@
 //! The commands beside the server.
 
+mod container;
 mod image;
+mod monitor;
 mod progress;
 mod unpack;
 
 use std::io::Write;
 
+pub use self::container::{
+    ArchiveCommand, AttachCommand, CommandError, CopyCommand, ExecCommand, FAILURE, KillCommand,
+    ListCommand, LogsCommand, RemoveCommand, RunCommand, StatsCommand, StopCommand,
+};
 pub use self::image::ImageCommand;
+pub use self::monitor::MonitorCommand;
 pub use self::unpack::UnpackCommand;
 
 /// The command's own output: what a script reads.

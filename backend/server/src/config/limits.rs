@@ -10,14 +10,10 @@ use crate::units;
 /// Defaults and bounds of a session.
 #[derive(Args, Clone, Debug)]
 pub struct Limits {
-    /// The image of a session that names none.
-    #[arg(
-        long,
-        env = "SHELLPORT_DEFAULT_IMAGE",
-        default_value = "debian:stable-slim",
-        value_name = "IMAGE"
-    )]
-    pub default_image: String,
+    /// The image of a session that names none. `debian:stable-slim` when absent, and `host`, this
+    /// machine's own programs, with the runtime `oci`.
+    #[arg(long, env = "SHELLPORT_DEFAULT_IMAGE", value_name = "IMAGE")]
+    pub default_image: Option<String>,
 
     /// The profile of a session that names none.
     #[arg(
@@ -37,14 +33,10 @@ pub struct Limits {
     )]
     pub loosest_profile: Profile,
 
-    /// The network of a session that names none; `none` forbids any other.
-    #[arg(
-        long,
-        env = "SHELLPORT_NETWORK",
-        default_value = "bridge",
-        value_name = "NETWORK"
-    )]
-    pub network: Network,
+    /// The network of a session that names none, and the loosest one that a caller may have: `none`
+    /// forbids any other. `bridge`, unless the runtime cannot give one.
+    #[arg(long, env = "SHELLPORT_NETWORK", value_name = "NETWORK")]
+    pub network: Option<Network>,
 
     /// CPUs of a session that does not say.
     #[arg(
@@ -111,4 +103,18 @@ pub struct Limits {
     /// The longest run of an exec; also that of execs that do not say.
     #[arg(long, env = "SHELLPORT_MAX_EXEC", default_value = "1h", value_parser = units::parse_duration, value_name = "DURATION")]
     pub max_exec: Duration,
+}
+
+impl Limits {
+    /// The image of a session that names none.
+    pub fn image(&self) -> &str {
+        self.default_image
+            .as_deref()
+            .unwrap_or("debian:stable-slim")
+    }
+
+    /// The network of a session that names none, and the loosest one.
+    pub fn loosest_network(&self) -> Network {
+        self.network.unwrap_or(Network::Bridge)
+    }
 }

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 pub use self::limits::Limits;
 pub use self::secret::Secret;
-use crate::units;
+use crate::{oci, units};
 
 /// The configuration of `shellport serve`.
 #[derive(Args, Clone, Debug)]
@@ -52,6 +52,23 @@ pub struct Config {
     /// `tcp://127.0.0.1:2375`. `DOCKER_HOST` and the usual sockets are tried when absent.
     #[arg(long, env = "SHELLPORT_ENGINE", value_name = "ADDRESS")]
     pub engine: Option<String>,
+
+    /// The OCI engine of the runtime `oci`: `embedded`, `crun`, `runc`, `youki`, `runsc`, or a path.
+    #[arg(
+        long,
+        env = "SHELLPORT_OCI_ENGINE",
+        default_value = oci::engine::EMBEDDED,
+        value_name = "ENGINE"
+    )]
+    pub oci_engine: String,
+
+    /// The most bytes that a layer of an image may have, where the runtime is `oci`.
+    #[arg(long, env = "SHELLPORT_MAX_LAYER", default_value = "32g", value_parser = units::parse_size, value_name = "SIZE")]
+    pub max_layer: u64,
+
+    /// The program that is run for sandboxes' monitors, which is this one. A test is another.
+    #[arg(long, hide = true)]
+    pub program: Option<PathBuf>,
 
     /// How agents are reached: by a socket in a directory that is mounted into the sandbox, by a
     /// command that the engine runs in it, or whichever works.
@@ -113,6 +130,8 @@ pub struct Config {
 pub enum RuntimeName {
     /// Docker Engine, or Podman through its compatible socket.
     Docker,
+    /// Containers without a daemon.
+    Oci,
     /// Processes of this machine, without any isolation; for one trusted user on loopback.
     Process,
 }

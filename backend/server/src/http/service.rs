@@ -51,9 +51,9 @@ pub async fn info(State(app): State<App>) -> Json<ServerInfo> {
         version: env!("CARGO_PKG_VERSION"),
         runtime: app.registry.runtime().info().clone(),
         defaults: Defaults {
-            image: limits.default_image.clone(),
+            image: limits.image().to_owned(),
             profile: limits.default_profile,
-            network: limits.network,
+            network: limits.loosest_network(),
             cpus: limits.default_cpus,
             memory: limits.default_memory,
             pids: limits.default_pids,

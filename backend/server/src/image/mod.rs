@@ -10,6 +10,7 @@ mod download;
 pub mod import;
 mod layout;
 mod lock;
+mod pin;
 mod place;
 pub mod platform;
 pub mod pull;
@@ -22,6 +23,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use self::digest::{Digest, DigestError};
+pub use self::pin::Pinned;
 pub use self::reference::{familiar, parse};
 pub use self::store::{Image, Store};
 

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use oci_spec::image::Descriptor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use super::download::download;
@@ -20,14 +20,14 @@ const AT_ONCE: usize = 4;
 const MAX_LAYERS: usize = 256;
 
 /// How far the bringing of an image is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Its layers, the lowest first; none before they are known.
     pub layers: Vec<LayerProgress>,
 }
 
 /// How far one layer is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LayerProgress {
     /// The digest of its blob.
     pub digest: Digest,
@@ -40,7 +40,7 @@ pub struct LayerProgress {
 }
 
 /// What happens to a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Others come first, or somebody else is bringing it.

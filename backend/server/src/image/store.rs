@@ -11,6 +11,7 @@
 //!   fetched/DIGEST     blobs that have come and are to be unpacked
 //!   locks/KIND-DIGEST  held while a blob is fetched, or a layer made
 //!   places/            where layers are unpacked
+//!   pins/HASH          whose layers stay although no name is left, by the hash of who uses them
 //! ```
 //!
 //! A file or directory appears under its name when it is complete and on the disk.
@@ -32,7 +33,7 @@ use super::{Digest, ImageError, familiar, parse, platform};
 const MIN_DIGITS: usize = 4;
 
 /// The directories of a store.
-const DIRECTORIES: [&str; 7] = [
+const DIRECTORIES: [&str; 8] = [
     "references",
     "blobs",
     "layers",
@@ -40,6 +41,7 @@ const DIRECTORIES: [&str; 7] = [
     "fetched",
     "locks",
     "places",
+    "pins",
 ];
 
 /// Images and their layers.
@@ -201,6 +203,11 @@ impl Store {
             .map_err(ImageError::store(&path))
     }
 
+    /// One of the store's directories.
+    pub(super) fn path(&self, directory: &str) -> PathBuf {
+        self.root.join(directory)
+    }
+
     /// Where the blob `digest` is downloaded to.
     pub(super) fn download(&self, digest: &Digest) -> PathBuf {
         self.root.join("downloads").join(digest.hex())
@@ -301,7 +308,7 @@ impl Store {
         place::clean_up(&places).map_err(ImageError::store(&places))
     }
 
-    fn look_up(&self, name: &str) -> Result<Image, ImageError> {
+    pub(super) fn look_up(&self, name: &str) -> Result<Image, ImageError> {
         if let Ok(reference) = parse(name) {
             let path = self.reference(&reference.whole());
             match fs::read(&path) {
@@ -370,7 +377,7 @@ impl Store {
     /// Removes blobs and layers that no image names. Nobody else is at work.
     fn sweep(&self) -> Result<Freed, ImageError> {
         let images = self.images()?;
-        let mut named = BTreeSet::new();
+        let mut named = self.pinned()?;
         for image in images {
             named.extend([image.manifest, image.id]);
             named.extend(image.layers);
@@ -400,7 +407,7 @@ impl Store {
         Ok(freed)
     }
 
-    fn files(&self, directory: &str) -> Result<Vec<PathBuf>, ImageError> {
+    pub(super) fn files(&self, directory: &str) -> Result<Vec<PathBuf>, ImageError> {
         let directory = self.root.join(directory);
         let list = || {
             let entries = fs::read_dir(&directory)?;
@@ -427,7 +434,7 @@ impl Store {
     }
 
     /// Writes a file whole or not at all.
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ImageError> {
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ImageError> {
         let directory = path.parent().unwrap_or(&self.root);
         let write = || {
             let mut file = tempfile::NamedTempFile::new_in(directory)?;

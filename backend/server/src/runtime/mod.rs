@@ -1,7 +1,9 @@
 //! Runtimes: what makes, finds, stops and removes sandboxes, and says how to reach the agent in one.
 
 pub mod docker;
+pub mod oci;
 pub mod process;
+pub mod profile;
 mod socket;
 
 use std::io;
@@ -14,7 +16,7 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use crate::id::SessionId;
-use crate::session::{Progress, Spec};
+use crate::session::{Network, Progress, Spec};
 
 /// A byte stream to an agent.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -67,7 +69,7 @@ pub trait Runtime: Send + Sync + 'static {
 /// What a runtime is, for people.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RuntimeInfo {
-    /// `docker` or `process`.
+    /// `docker`, `oci` or `process`.
     pub name: &'static str,
     /// The engine and its version, such as `Docker Engine 29.1`.
     pub engine: String,
@@ -75,6 +77,8 @@ pub struct RuntimeInfo {
     pub endpoint: String,
     /// What stands between a session and the machine.
     pub isolation: Isolation,
+    /// The networks that it can give a session.
+    pub networks: Vec<Network>,
 }
 
 /// What stands between a session and the machine.

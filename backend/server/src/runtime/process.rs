@@ -18,7 +18,7 @@ use super::socket;
 use super::{Isolation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream};
 use crate::agent::{self, AgentError};
 use crate::id::SessionId;
-use crate::session::Spec;
+use crate::session::{Network, Spec};
 
 /// What the agent gets of the server's environment. Everything else may be a secret.
 const VARIABLES: [&str; 8] = [
@@ -51,6 +51,7 @@ impl ProcessRuntime {
                 engine: "processes of this machine".to_owned(),
                 endpoint: String::new(),
                 isolation: Isolation::None,
+                networks: vec![Network::Host, Network::Bridge, Network::None],
             },
             agent,
             run,

@@ -37,10 +37,23 @@ impl Profile {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
+    /// The machine's own, with all that listens on its loopback.
+    Host,
     /// A network of its own, or one on which sandboxes do not reach each other.
     Bridge,
     /// Nothing but itself.
     None,
+}
+
+impl Network {
+    /// The word for it in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Bridge => "bridge",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A sandbox to make. Every value has passed the policy.

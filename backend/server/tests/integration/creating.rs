@@ -55,7 +55,7 @@ async fn one_key_makes_one_session(server: &TestServer) {
     let spent = create_with_key(client, "key", &wish).await;
     spent.expect_problem(410, "idempotency_key_spent", &["deleted"]);
 }
-on_backends!(one_key_makes_one_session: docker, podman, process);
+on_backends!(one_key_makes_one_session: docker, podman, process, embedded, crun, runc);
 
 /// What a create that has failed says, and that nothing is left of it in the engine.
 async fn fails(server: &TestServer, wish: Value, reason: &str, words: &[&str]) {
@@ -166,7 +166,7 @@ async fn a_create_is_cancelled_at_any_step(server: &TestServer) {
     }
     assert_eq!(client.sessions().await, Vec::<String>::new());
 }
-on_backends!(a_create_is_cancelled_at_any_step: docker, podman, exec, process);
+on_backends!(a_create_is_cancelled_at_any_step: docker, podman, exec, process, embedded, crun, runc);
 
 /// Copied into a volume of its own, the agent goes with the session.
 async fn a_copied_agent_goes_with_its_session(server: &TestServer) {

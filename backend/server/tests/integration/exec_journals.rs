@@ -63,7 +63,7 @@ async fn a_follower_goes_on_where_it_was(server: &TestServer) {
     assert!(followed.stdout.ends_with(&again.stdout));
     assert!(again.stdout.len() >= 100_000, "{}", again.stdout.len());
 }
-on_backends!(a_follower_goes_on_where_it_was: docker, podman, process);
+on_backends!(a_follower_goes_on_where_it_was: docker, podman, process, embedded, crun, runc);
 
 async fn a_slow_follower_holds_the_command_up(server: &TestServer) {
     let session = server.client.session().await;
@@ -75,7 +75,7 @@ async fn a_slow_follower_holds_the_command_up(server: &TestServer) {
     assert!(slow.gaps.is_empty(), "{:?}", slow.gaps);
     assert!(slow.stdout == counted(150_000), "not what was written");
 }
-on_backends!(a_slow_follower_holds_the_command_up: docker, process);
+on_backends!(a_slow_follower_holds_the_command_up: docker, process, embedded);
 
 async fn a_stalled_follower_does_not_hold_another(server: &TestServer) {
     let session = server.client.session().await;
@@ -98,7 +98,7 @@ async fn a_stalled_follower_does_not_hold_another(server: &TestServer) {
             .ends_with(&late.stdout[late.stdout.len() - 1000..])
     );
 }
-on_backends!(a_stalled_follower_does_not_hold_another: docker, process);
+on_backends!(a_stalled_follower_does_not_hold_another: docker, process, embedded);
 
 async fn a_command_needs_no_follower(server: &TestServer) {
     let session = server.client.session().await;
@@ -123,7 +123,7 @@ async fn a_command_needs_no_follower(server: &TestServer) {
         followed.stdout.len()
     );
 }
-on_backends!(a_command_needs_no_follower: docker, process);
+on_backends!(a_command_needs_no_follower: docker, process, embedded);
 
 async fn a_command_that_is_left_is_ended_in_time(server: &TestServer) {
     let session = server.client.session().await;
@@ -135,7 +135,7 @@ async fn a_command_that_is_left_is_ended_in_time(server: &TestServer) {
         assert_eq!(end["reason"], "stopped", "{name}: {end}");
     }
 }
-on_backends!(a_command_that_is_left_is_ended_in_time: docker, process);
+on_backends!(a_command_that_is_left_is_ended_in_time: docker, process, embedded);
 
 async fn input_goes_on_where_it_was(server: &TestServer) {
     let session = server.client.session().await;
@@ -158,7 +158,7 @@ async fn input_goes_on_where_it_was(server: &TestServer) {
     assert_eq!(followed.stdout, b"one two three");
     assert_eq!(end["code"], 0);
 }
-on_backends!(input_goes_on_where_it_was: docker, process);
+on_backends!(input_goes_on_where_it_was: docker, process, embedded);
 
 /// What is waited for after the end is the reading of its output, which cannot change the end.
 async fn an_end_stays_what_it_was(server: &TestServer) {
@@ -178,7 +178,7 @@ async fn an_end_stays_what_it_was(server: &TestServer) {
     );
     assert_eq!(end["stdout"], counted(52_000).len());
 }
-on_backends!(an_end_stays_what_it_was: docker, process);
+on_backends!(an_end_stays_what_it_was: docker, process, embedded);
 
 async fn an_exec_is_stopped_by_its_name(server: &TestServer) {
     let session = server.client.session().await;
@@ -193,7 +193,7 @@ async fn an_exec_is_stopped_by_its_name(server: &TestServer) {
     let expected = (&json!("SIGKILL"), &json!("stopped"));
     assert_eq!((&end["signal"], &end["reason"]), expected);
 }
-on_backends!(an_exec_is_stopped_by_its_name: docker, process);
+on_backends!(an_exec_is_stopped_by_its_name: docker, process, embedded);
 
 async fn what_cannot_be_is_refused(server: &TestServer) {
     let session = server.client.session().await;

@@ -24,7 +24,7 @@ async fn streams_are_apart(server: &TestServer) {
     assert_eq!(outcome.exit, exited(0));
     assert!(!outcome.truncated);
 }
-on_backends!(streams_are_apart: docker, podman, exec, process);
+on_backends!(streams_are_apart: docker, podman, exec, process, embedded, crun, runc);
 
 async fn ends_are_told_apart(server: &TestServer) {
     let client = &server.client;
@@ -54,7 +54,7 @@ async fn ends_are_told_apart(server: &TestServer) {
     let expected = json!({"code": null, "signal": "SIGKILL", "reason": "timeout"});
     assert_eq!(stubborn.exit, expected);
 }
-on_backends!(ends_are_told_apart: docker, podman, exec, process);
+on_backends!(ends_are_told_apart: docker, podman, exec, process, embedded, crun, runc);
 
 async fn out_of_memory_is_told(server: &TestServer) {
     let client = &server.client;
@@ -68,7 +68,7 @@ async fn out_of_memory_is_told(server: &TestServer) {
     let killed = client.shell(&session, "kill -9 $$").await;
     assert_eq!(killed.exit["reason"], "signaled", "{killed:?}");
 }
-on_backends!(out_of_memory_is_told: docker, podman, exec);
+on_backends!(out_of_memory_is_told: docker, podman, exec, embedded, crun, runc);
 
 async fn long_output_is_cut_and_the_command_goes_on(server: &TestServer) {
     let client = &server.client;
@@ -82,7 +82,7 @@ async fn long_output_is_cut_and_the_command_goes_on(server: &TestServer) {
     assert_eq!(outcome.stderr, "end\n");
     assert_eq!(outcome.exit, exited(3));
 }
-on_backends!(long_output_is_cut_and_the_command_goes_on: docker, exec, process);
+on_backends!(long_output_is_cut_and_the_command_goes_on: docker, exec, process, embedded);
 
 async fn bytes_that_are_no_text_are_encoded(server: &TestServer) {
     let client = &server.client;
@@ -96,7 +96,7 @@ async fn bytes_that_are_no_text_are_encoded(server: &TestServer) {
         (&json!("/wB4"), &json!("ZQ=="))
     );
 }
-on_backends!(bytes_that_are_no_text_are_encoded: docker, process);
+on_backends!(bytes_that_are_no_text_are_encoded: docker, process, embedded);
 
 async fn much_input_arrives_whole(server: &TestServer) {
     let client = &server.client;
@@ -105,7 +105,7 @@ async fn much_input_arrives_whole(server: &TestServer) {
     let outcome = client.exec(&session, wish).await;
     assert_eq!(outcome.stdout_of_success().trim(), "800000");
 }
-on_backends!(much_input_arrives_whole: docker, podman, exec, process);
+on_backends!(much_input_arrives_whole: docker, podman, exec, process, embedded, crun, runc);
 
 /// A client that goes takes its command with it, and the command's children.
 async fn a_client_that_goes_ends_its_command(server: &TestServer) {
@@ -132,7 +132,7 @@ async fn a_client_that_goes_ends_its_command(server: &TestServer) {
     .await;
     client.output(&session, &format!("rm {mark}")).await;
 }
-on_backends!(a_client_that_goes_ends_its_command: docker, podman, exec, process);
+on_backends!(a_client_that_goes_ends_its_command: docker, podman, exec, process, embedded, crun, runc);
 
 /// A session that is deleted while a command is at work in it: nobody waits for it to come back.
 async fn a_session_that_goes_takes_its_commands_along(server: &TestServer) {
@@ -161,7 +161,7 @@ async fn a_session_that_goes_takes_its_commands_along(server: &TestServer) {
         answer.expect_problem(502, "agent_unreachable", &[]);
     }
 }
-on_backends!(a_session_that_goes_takes_its_commands_along: docker, podman, exec, process);
+on_backends!(a_session_that_goes_takes_its_commands_along: docker, podman, exec, process, embedded, crun, runc);
 
 async fn no_zombie_is_left(server: &TestServer) {
     let client = &server.client;
@@ -176,4 +176,4 @@ async fn no_zombie_is_left(server: &TestServer) {
     .await;
     assert_eq!(client.shell(&session, "exit 5").await.exit, exited(5));
 }
-on_backends!(no_zombie_is_left: docker, podman, exec);
+on_backends!(no_zombie_is_left: docker, podman, exec, embedded, crun, runc);

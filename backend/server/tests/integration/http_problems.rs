@@ -25,7 +25,7 @@ async fn bad_fields_are_named(server: &TestServer) {
         (json!({"ttl": "soon"}), invalid("ttl")),
         (json!({"env": {"A": 1}}), invalid("env.A")),
         (json!({"profile": "loose"}), invalid("profile")),
-        (json!({"network": "host"}), invalid("network")),
+        (json!({"network": "wide"}), invalid("network")),
         (json!({"name": ""}), invalid("name")),
         (json!({"labels": {"a=b": "c"}}), invalid("labels")),
         (json!({"cpus": 64}), refused("cpus")),
@@ -279,4 +279,4 @@ async fn bad_execs_and_terminals_are_refused(server: &TestServer) {
         "grace"
     );
 }
-on_backends!(bad_execs_and_terminals_are_refused: docker, process);
+on_backends!(bad_execs_and_terminals_are_refused: docker, process, embedded);

@@ -39,7 +39,7 @@ async fn a_session_is_made_and_deleted(server: &TestServer) {
     let again = client.delete(&path).await;
     again.expect_problem(404, "session_not_found", &[]);
 }
-on_backends!(a_session_is_made_and_deleted: docker, podman, exec, process);
+on_backends!(a_session_is_made_and_deleted: docker, podman, exec, process, embedded, crun, runc);
 
 async fn a_stop_gives_grace_and_keeps_files(server: &TestServer) {
     let client = &server.client;
@@ -81,7 +81,7 @@ async fn a_stop_gives_grace_and_keeps_files(server: &TestServer) {
         .await;
     assert_eq!(text, "begun\nended");
 }
-on_backends!(a_stop_gives_grace_and_keeps_files: docker, podman, exec, process);
+on_backends!(a_stop_gives_grace_and_keeps_files: docker, podman, exec, process, embedded, crun, runc);
 
 async fn who_ignores_term_is_killed(server: &TestServer) {
     let client = &server.client;
@@ -103,7 +103,7 @@ async fn who_ignores_term_is_killed(server: &TestServer) {
     assert!(took >= Duration::from_secs(1), "no grace: {took:?}");
     assert!(took < Duration::from_secs(6), "too much grace: {took:?}");
 }
-on_backends!(who_ignores_term_is_killed: docker, podman, exec, process);
+on_backends!(who_ignores_term_is_killed: docker, podman, exec, process, embedded, crun, runc);
 
 async fn twenty_are_made_at_once(server: &TestServer) {
     let client = &server.client;
@@ -120,7 +120,7 @@ async fn twenty_are_made_at_once(server: &TestServer) {
     }
     join_all(made.iter().map(|session| client.remove(session))).await;
 }
-on_backends!(twenty_are_made_at_once: docker, podman, exec, process);
+on_backends!(twenty_are_made_at_once: docker, podman, exec, process, embedded, crun, runc);
 
 async fn a_time_to_live_ends_a_session(server: &TestServer) {
     let client = &server.client;
@@ -132,7 +132,7 @@ async fn a_time_to_live_ends_a_session(server: &TestServer) {
     })
     .await;
 }
-on_backends!(a_time_to_live_ends_a_session: docker, podman, process);
+on_backends!(a_time_to_live_ends_a_session: docker, podman, process, embedded, crun, runc);
 
 async fn an_idle_session_is_stopped(server: &TestServer) {
     let client = &server.client;
@@ -148,7 +148,7 @@ async fn an_idle_session_is_stopped(server: &TestServer) {
     assert_eq!(stopped["state_reason"], "idle_timeout", "{stopped}");
     assert!(stopped["state_message"].is_string(), "{stopped}");
 }
-on_backends!(an_idle_session_is_stopped: docker, process);
+on_backends!(an_idle_session_is_stopped: docker, process, embedded);
 
 /// As many as the operator allows, and no more.
 async fn sessions_are_bounded(server: &TestServer) {
@@ -160,7 +160,7 @@ async fn sessions_are_bounded(server: &TestServer) {
     client.remove(&first).await;
     client.session().await;
 }
-on_backends!(sessions_are_bounded: docker, process => ["--max-sessions=1"]);
+on_backends!(sessions_are_bounded: docker, process, embedded=> ["--max-sessions=1"]);
 
 /// One that hangs cannot be asked to end.
 async fn an_agent_that_hangs_is_removed(server: &TestServer) {

@@ -41,7 +41,7 @@ async fn limits_are_seen_inside(server: &TestServer) {
     let files: u64 = client.output(&session, "ulimit -n").await.parse().unwrap();
     assert!(files <= 65_536, "{files}");
 }
-on_backends!(limits_are_seen_inside: docker, podman, exec);
+on_backends!(limits_are_seen_inside: docker, podman, exec, embedded, crun, runc);
 
 /// A fork bomb of one session does not keep its own agent from answering, nor other sessions.
 async fn too_many_processes_are_refused(server: &TestServer) {
@@ -56,7 +56,7 @@ async fn too_many_processes_are_refused(server: &TestServer) {
     assert_eq!(client.output(&other, "echo fine").await, "fine");
     client.remove(&session).await;
 }
-on_backends!(too_many_processes_are_refused: docker, podman);
+on_backends!(too_many_processes_are_refused: docker, podman, embedded, crun, runc);
 
 /// Standard output, although a part of the line may fail.
 async fn inside(client: &Client, session: &str, line: &str) -> String {

@@ -57,4 +57,4 @@ async fn nothing_secret_is_logged(path: &Path, backend: Backend) {
     }
 }
 
-on_children!(nothing_secret_is_logged: docker, podman, process);
+on_children!(nothing_secret_is_logged: docker, podman, process, embedded, crun, runc);

@@ -67,7 +67,7 @@ async fn a_running_command_survives(path: &Path, backend: Backend) {
     assert_eq!(server.client.output(&session, "echo fine").await, "fine");
     server.kill().await;
 }
-on_children!(a_running_command_survives: docker, podman, exec, process);
+on_children!(a_running_command_survives: docker, podman, exec, process, embedded, crun, runc);
 
 async fn twenty_survive(path: &Path, backend: Backend) {
     let server = start(path, backend).await;
@@ -85,7 +85,7 @@ async fn twenty_survive(path: &Path, backend: Backend) {
     join_all(went_on).await;
     server.kill().await;
 }
-on_children!(twenty_survive: docker, podman);
+on_children!(twenty_survive: docker, podman, embedded, crun, runc);
 
 /// Half made, a session is of no use: it has failed, and nothing of it is left.
 async fn what_was_being_made_has_failed(path: &Path, backend: Backend) {
@@ -125,7 +125,7 @@ async fn what_was_being_made_has_failed(path: &Path, backend: Backend) {
     }
     assert!(interrupted > 0);
 }
-on_children!(what_was_being_made_has_failed: docker, podman, process);
+on_children!(what_was_being_made_has_failed: docker, podman, process, embedded, crun, runc);
 
 async fn what_became_of_the_others_is_told(path: &Path, backend: Backend) {
     let server = start(path, backend).await;

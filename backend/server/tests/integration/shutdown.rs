@@ -87,9 +87,9 @@ async fn an_end_ends_commands(path: &Path, backend: Backend) {
     server.terminate().await;
 }
 
-on_children!(an_end_ends_commands: docker, process);
-on_children!(a_graceful_end: docker, podman, exec, process);
-on_children!(an_end_that_stops_sandboxes: docker, podman, process);
+on_children!(an_end_ends_commands: docker, process, embedded);
+on_children!(a_graceful_end: docker, podman, exec, process, embedded, crun, runc);
+on_children!(an_end_that_stops_sandboxes: docker, podman, process, embedded, crun, runc);
 
 async fn a_data_directory_has_one_server(server: &TestServer) {
     let second = TestServer::start_in(server.path(), server.backend, &[])
@@ -112,7 +112,7 @@ async fn a_data_directory_has_one_server(server: &TestServer) {
     );
     server.client.session().await;
 }
-on_backends!(a_data_directory_has_one_server: docker, process);
+on_backends!(a_data_directory_has_one_server: docker, process, embedded);
 
 /// Whatever the operator asks for that is not safe, or not there, is refused with what to do.
 #[tokio::test]

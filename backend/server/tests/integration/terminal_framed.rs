@@ -72,7 +72,7 @@ async fn the_first_viewer_starts_the_terminal_at_its_size(server: &TestServer) {
     fresh.line("echo $((6*7))").await;
     fresh.until("42").await;
 }
-on_backends!(the_first_viewer_starts_the_terminal_at_its_size: docker, podman, exec, process);
+on_backends!(the_first_viewer_starts_the_terminal_at_its_size: docker, podman, exec, process, embedded, crun, runc);
 
 async fn terminals_are_opened_listed_resized_and_closed(server: &TestServer) {
     let client = &server.client;
@@ -132,7 +132,7 @@ async fn terminals_are_opened_listed_resized_and_closed(server: &TestServer) {
         other => panic!("{other:?}"),
     }
 }
-on_backends!(terminals_are_opened_listed_resized_and_closed: docker, podman, exec, process);
+on_backends!(terminals_are_opened_listed_resized_and_closed: docker, podman, exec, process, embedded, crun, runc);
 
 async fn a_reader_only_looks(server: &TestServer) {
     let client = &server.client;
@@ -169,7 +169,7 @@ async fn a_reader_only_looks(server: &TestServer) {
     writer.ping().await;
     assert!(!writer.text().contains("typed"), "{}", writer.text());
 }
-on_backends!(a_reader_only_looks: docker, process);
+on_backends!(a_reader_only_looks: docker, process, embedded);
 
 /// Both see the same bytes from where the second joined.
 async fn a_second_viewer_gets_a_snapshot_and_then_the_same(server: &TestServer) {
@@ -198,7 +198,7 @@ async fn a_second_viewer_gets_a_snapshot_and_then_the_same(server: &TestServer) 
         (&Some(exited(0)), &Some(exited(0)))
     );
 }
-on_backends!(a_second_viewer_gets_a_snapshot_and_then_the_same: docker, podman, process);
+on_backends!(a_second_viewer_gets_a_snapshot_and_then_the_same: docker, podman, process, embedded, crun, runc);
 
 async fn a_signal_reaches_the_foreground(server: &TestServer) {
     let client = &server.client;
@@ -221,7 +221,7 @@ async fn a_signal_reaches_the_foreground(server: &TestServer) {
     viewer.drain().await;
     assert_eq!(viewer.closed.take().unwrap().0, close::PROTOCOL_ERROR);
 }
-on_backends!(a_signal_reaches_the_foreground: docker, process);
+on_backends!(a_signal_reaches_the_foreground: docker, process, embedded);
 
 /// Every deviation from the protocol closes with 4002 and a reason, and hurts nobody else.
 async fn broken_frames_are_refused(server: &TestServer) {
@@ -260,7 +260,7 @@ async fn broken_frames_are_refused(server: &TestServer) {
     witness.line("echo $((6*7))").await;
     witness.until("42").await;
 }
-on_backends!(broken_frames_are_refused: docker, process);
+on_backends!(broken_frames_are_refused: docker, process, embedded);
 
 /// What is written past the input window is refused, not kept.
 async fn input_has_a_window(server: &TestServer) {
@@ -299,7 +299,7 @@ async fn a_stalled_viewer_does_not_hold_another(server: &TestServer) {
     tokio::join!(working.drain(), stalled.drain());
     assert_eq!(stalled.exit, Some(exited(0)));
 }
-on_backends!(a_stalled_viewer_does_not_hold_another: docker, process);
+on_backends!(a_stalled_viewer_does_not_hold_another: docker, process, embedded);
 
 /// When everybody is behind, the program waits.
 async fn a_program_waits_for_its_only_viewer(server: &TestServer) {
@@ -319,7 +319,7 @@ async fn a_program_waits_for_its_only_viewer(server: &TestServer) {
     assert_eq!(viewer.snapshots, 0);
     assert!(viewer.output.ends_with(b"599999\r\n600000\r\n"));
 }
-on_backends!(a_program_waits_for_its_only_viewer: docker, process);
+on_backends!(a_program_waits_for_its_only_viewer: docker, process, embedded);
 
 /// A viewer that wants bytes which are gone gets a snapshot, and a plain one a gap.
 async fn old_output_is_not_kept_for_ever(server: &TestServer) {
@@ -338,7 +338,7 @@ async fn old_output_is_not_kept_for_ever(server: &TestServer) {
     let other_run = Viewer::attach(client, &session, &terminal, "since=2600000&run=other").await;
     assert_eq!(other_run.hello.start, Start::Snapshot);
 }
-on_backends!(old_output_is_not_kept_for_ever: docker, process);
+on_backends!(old_output_is_not_kept_for_ever: docker, process, embedded);
 
 async fn an_upgrade_that_is_refused_says_why(server: &TestServer) {
     let client = &server.client;

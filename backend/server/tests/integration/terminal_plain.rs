@@ -37,7 +37,7 @@ async fn a_script_drives_a_shell(server: &TestServer) {
     assert_eq!(offset, shell.output.len() as u64);
     assert_eq!(shell.closed, Some(close::EXITED));
 }
-on_backends!(a_script_drives_a_shell: docker, podman, exec, process);
+on_backends!(a_script_drives_a_shell: docker, podman, exec, process, embedded, crun, runc);
 
 async fn what_is_not_understood_is_refused(server: &TestServer) {
     let client = &server.client;
@@ -79,12 +79,12 @@ async fn count(server: &TestServer, size: usize) {
 async fn a_paste_in_one_piece_arrives_whole(server: &TestServer) {
     count(server, 4 * 1024 * 1024).await;
 }
-on_backends!(a_paste_in_one_piece_arrives_whole: docker, podman, exec, process);
+on_backends!(a_paste_in_one_piece_arrives_whole: docker, podman, exec, process, embedded, crun, runc);
 
 async fn a_paste_in_many_pieces_arrives_whole(server: &TestServer) {
     count(server, 1000).await;
 }
-on_backends!(a_paste_in_many_pieces_arrives_whole: docker, podman, exec, process);
+on_backends!(a_paste_in_many_pieces_arrives_whole: docker, podman, exec, process, embedded, crun, runc);
 
 /// With echo on, what is pasted comes back while it is still being pasted: neither direction may
 /// wait for the other.
@@ -109,7 +109,7 @@ async fn a_paste_that_is_echoed_does_not_lock_up(server: &TestServer) {
     assert!(viewer.text().ends_with("the end\r\n"));
     assert_eq!(viewer.exit.take().map(|(exit, _)| exit), Some(exited(0)));
 }
-on_backends!(a_paste_that_is_echoed_does_not_lock_up: docker, process);
+on_backends!(a_paste_that_is_echoed_does_not_lock_up: docker, process, embedded);
 
 async fn ctrl_c_ends_a_flood(server: &TestServer) {
     let client = &server.client;
@@ -127,7 +127,7 @@ async fn ctrl_c_ends_a_flood(server: &TestServer) {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
-on_backends!(ctrl_c_ends_a_flood: docker, podman, process);
+on_backends!(ctrl_c_ends_a_flood: docker, podman, process, embedded, crun, runc);
 
 /// A client that joins a running terminal gets its screen; one that says where it was, goes on.
 async fn a_second_client_sees_the_screen(server: &TestServer) {
@@ -144,4 +144,4 @@ async fn a_second_client_sees_the_screen(server: &TestServer) {
     let both = third.output.len().min(first.output.len());
     assert_eq!(third.output[..both], first.output[..both]);
 }
-on_backends!(a_second_client_sees_the_screen: docker, process);
+on_backends!(a_second_client_sees_the_screen: docker, process, embedded);

@@ -64,7 +64,7 @@ async fn output_goes_on_where_it_was_cut(server: &TestServer) {
     );
     assert_eq!(exit, Some(exited(3)));
 }
-on_backends!(output_goes_on_where_it_was_cut: docker, podman, exec, process);
+on_backends!(output_goes_on_where_it_was_cut: docker, podman, exec, process, embedded, crun, runc);
 
 /// Frames of input are sent again after a cut, from where the terminal says it is.
 async fn input_is_applied_once(server: &TestServer) {
@@ -107,7 +107,7 @@ async fn input_is_applied_once(server: &TestServer) {
     let expected = client.exec(&session, wish).await.stdout_of_success();
     assert_eq!(received, expected.trim());
 }
-on_backends!(input_is_applied_once: docker, podman, exec, process);
+on_backends!(input_is_applied_once: docker, podman, exec, process, embedded, crun, runc);
 
 /// Bytes that this client has typed before are not taken a second time.
 async fn input_that_was_applied_is_refused(server: &TestServer) {
@@ -125,7 +125,7 @@ async fn input_that_was_applied_is_refused(server: &TestServer) {
     viewer.line("echo $((50+3))").await;
     viewer.until("53").await;
 }
-on_backends!(input_that_was_applied_is_refused: docker, process);
+on_backends!(input_that_was_applied_is_refused: docker, process, embedded);
 
 /// More than a window, so that a viewer who does not read cannot have got it all, and less than the
 /// journal keeps.
@@ -148,7 +148,7 @@ async fn a_slow_viewer_gets_the_end_that_was(server: &TestServer) {
     let numbers = numbered(100_000).split_off("1\r\n".len());
     assert!(slow.text().contains(str::from_utf8(&numbers).unwrap()));
 }
-on_backends!(a_slow_viewer_gets_the_end_that_was: process, docker);
+on_backends!(a_slow_viewer_gets_the_end_that_was: process, docker, embedded);
 
 /// The program prints much at once and ends at once: its end comes after its last byte, always.
 async fn runs(client: &Client, session: &str, framed: bool, times: usize, expected: &[u8]) {
@@ -191,10 +191,11 @@ async fn nothing_is_lost_at_the_end(server: &TestServer) {
     let times = match server.backend {
         Backend::Process => 50,
         Backend::Docker => 25,
-        Backend::Podman | Backend::Exec => 5,
+        Backend::Embedded => 10,
+        Backend::Podman | Backend::Exec | Backend::Crun | Backend::Runc => 5,
     };
     let plain = runs(client, &session, false, times, &expected);
     let framed = runs(client, &session, true, times, &expected);
     tokio::join!(plain, framed);
 }
-on_backends!(nothing_is_lost_at_the_end: docker, podman, exec, process);
+on_backends!(nothing_is_lost_at_the_end: docker, podman, exec, process, embedded, crun, runc);

@@ -62,4 +62,4 @@ async fn a_ticket_opens_one_terminal_once(server: &TestServer) {
     );
     assert_eq!(viewer.hello.role, Role::Reader);
 }
-on_backends!(a_ticket_opens_one_terminal_once: docker, process);
+on_backends!(a_ticket_opens_one_terminal_once: docker, process, embedded);

@@ -302,7 +302,7 @@ export interface components {
          * @description What a sandbox can reach. The order is from loose to strict.
          * @enum {string}
          */
-        Network: "bridge" | "none";
+        Network: "host" | "bridge" | "none";
         /** @description A number, or text. */
         NumberOrText: number | string;
         /** @description A terminal to open. */
@@ -435,8 +435,10 @@ export interface components {
             engine: string;
             /** @description What stands between a session and the machine. */
             isolation: components["schemas"]["Isolation"];
-            /** @description `docker` or `process`. */
+            /** @description `docker`, `oci` or `process`. */
             name: string;
+            /** @description The networks that it can give a session. */
+            networks: components["schemas"]["Network"][];
         };
         /** @description What the server is and what a caller may ask it for. */
         ServerInfo: {

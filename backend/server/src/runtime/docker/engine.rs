@@ -7,6 +7,7 @@ use bollard::Docker;
 use tokio::time::timeout;
 
 use crate::runtime::{Isolation, RuntimeError, RuntimeInfo};
+use crate::session::Network;
 
 /// How long an engine that was named may take to say that it is there: it may be busy.
 const NAMED: Duration = Duration::from_secs(30);
@@ -47,6 +48,7 @@ impl Engine {
             engine: format!("{name} {}", self.version),
             endpoint: self.endpoint.clone(),
             isolation: Isolation::Container,
+            networks: vec![Network::Host, Network::Bridge, Network::None],
         }
     }
 }

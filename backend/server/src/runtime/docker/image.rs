@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error as EngineError;
-use bollard::models::ImageConfig;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 
 use crate::image::credentials::{self, Credentials};
+use crate::runtime::profile::ImageDefaults;
 use crate::runtime::{ProgressSink, RuntimeError};
 use crate::session::Progress;
 
@@ -99,9 +99,18 @@ fn with_tag(image: &str) -> String {
 }
 
 /// What the image says of how it is to be run.
-pub(super) async fn inspect(docker: &Docker, image: &str) -> Result<ImageConfig, RuntimeError> {
+pub(super) async fn inspect(docker: &Docker, image: &str) -> Result<ImageDefaults, RuntimeError> {
     match docker.inspect_image(image).await {
-        Ok(found) => Ok(found.config.unwrap_or_default()),
+        Ok(found) => {
+            let config = found.config.unwrap_or_default();
+            Ok(ImageDefaults {
+                entrypoint: config.entrypoint.unwrap_or_default(),
+                command: config.cmd.unwrap_or_default(),
+                env: config.env.unwrap_or_default(),
+                cwd: config.working_dir.unwrap_or_default(),
+                user: config.user.unwrap_or_default(),
+            })
+        }
         Err(error) => Err(RuntimeError::Engine {
             step: "inspecting the image",
             cause: error.to_string(),

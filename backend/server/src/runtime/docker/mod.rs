@@ -117,7 +117,7 @@ impl DockerRuntime {
         let image = image::inspect(&self.docker, &spec.image).await?;
         let network = match spec.network {
             Network::Bridge => Some(network::ensure(self, id).await?),
-            Network::None => None,
+            Network::Host | Network::None => None,
         };
         let placement = self.placement();
         if placement == Placement::Mounted {

@@ -14,15 +14,9 @@ use futures_util::TryStreamExt;
 use tokio_util::io::StreamReader;
 
 use super::DockerRuntime;
+use crate::agent::{AGENT, AGENT_DIRECTORY, SOCKETS};
 use crate::id::SessionId;
 use crate::runtime::{RuntimeError, Stream};
-
-/// Everything of ours in a container.
-pub(super) const AGENT_DIRECTORY: &str = "/.shellport";
-/// The agent's program in a container.
-pub(super) const AGENT: &str = "/.shellport/agent";
-/// The directory of the agent's socket in a container.
-pub(super) const SOCKETS: &str = "/.shellport/run";
 
 /// How the agent's program gets into a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

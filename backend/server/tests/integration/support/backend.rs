@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Mutex;
 
 use super::engine::Engine;
+use super::oci;
 use super::server::TestServer;
 
 /// Something that makes sandboxes.
@@ -18,6 +20,12 @@ pub enum Backend {
     Exec,
     /// Processes of this machine.
     Process,
+    /// Containers of the engine in our own program.
+    Embedded,
+    /// Containers of crun.
+    Crun,
+    /// Containers of runc.
+    Runc,
 }
 
 impl Backend {
@@ -28,6 +36,9 @@ impl Backend {
             "podman" => Self::Podman,
             "exec" => Self::Exec,
             "process" => Self::Process,
+            "embedded" => Self::Embedded,
+            "crun" => Self::Crun,
+            "runc" => Self::Runc,
             _ => panic!("no backend is called {name}"),
         }
     }
@@ -37,7 +48,27 @@ impl Backend {
         match self {
             Self::Docker | Self::Exec => Some(("SHELLPORT_TEST_DOCKER", "docker")),
             Self::Podman => Some(("SHELLPORT_TEST_PODMAN", "podman")),
-            Self::Process => None,
+            Self::Process | Self::Embedded | Self::Crun | Self::Runc => None,
+        }
+    }
+
+    /// Its OCI engine, when it has one.
+    pub fn oci_engine(self) -> Option<&'static str> {
+        match self {
+            Self::Embedded => Some("embedded"),
+            Self::Crun => Some("crun"),
+            Self::Runc => Some("runc"),
+            Self::Docker | Self::Podman | Self::Exec | Self::Process => None,
+        }
+    }
+
+    /// Puts into a server's data directory what its sandboxes are made from.
+    pub fn prepare(self, data_dir: &Path) {
+        if self.oci_engine().is_some()
+            && let Some(images) = oci::images()
+            && !data_dir.join("images").exists()
+        {
+            std::os::unix::fs::symlink(images, data_dir.join("images")).unwrap();
         }
     }
 
@@ -53,6 +84,9 @@ impl Backend {
 
     /// The flags of a server that uses it; none, and a line that says so, when its engine is absent.
     pub fn flags(self) -> Option<Vec<String>> {
+        if let Some(engine) = self.oci_engine() {
+            return oci::flags(engine);
+        }
         let Some((variable, name)) = self.variable() else {
             return Some(vec!["--runtime=process".to_owned()]);
         };

@@ -77,12 +77,14 @@ pub fn command(path: &Path, backend: Backend, flags: &[&str]) -> Option<Command>
         .create(true)
         .append(true)
         .open(log_file(path));
+    let backend_flags = backend.flags()?;
+    backend.prepare(path);
     let mut command = Command::new(env!("CARGO_BIN_EXE_shellport"));
     command
         .args(["serve", "--listen=127.0.0.1:0"])
         .arg(format!("--data-dir={}", path.display()))
         .arg(format!("--default-image={IMAGE}"))
-        .args(backend.flags()?)
+        .args(backend_flags)
         .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::backend::Backend;
+use super::oci;
 use super::wait::until;
 
 /// Fails when something is left of the instance of the server in this data directory.
@@ -16,6 +17,9 @@ pub async fn assert_nothing_left(backend: Backend, data_dir: &Path) {
         let networks = engine.networks(&instance).await;
         let networks: Vec<_> = networks.into_iter().filter_map(|it| it.name).collect();
         assert!(networks.is_empty(), "networks are left: {networks:?}");
+    }
+    if backend.oci_engine().is_some() {
+        oci::assert_nothing_left(data_dir, &instance);
     }
     let run = std::fs::read_dir(data_dir.join("run")).unwrap();
     let run: Vec<_> = run.map(|entry| entry.unwrap().file_name()).collect();

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod http;
 pub mod images;
 pub mod leftovers;
+pub mod oci;
 pub mod plain;
 pub mod proxy;
 pub mod server;

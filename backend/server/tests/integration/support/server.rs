@@ -66,6 +66,7 @@ impl TestServer {
         flags: &[&str],
     ) -> Option<Result<Self, StartError>> {
         let mut all = backend.flags()?;
+        backend.prepare(path);
         all.extend(flags.iter().map(|&flag| flag.to_owned()));
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         let config = config(path, &all);

@@ -1,0 +1,69 @@
+//! `shellport attach`: to a container that runs in the background.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::relay::{Outcome, Streams, relay};
+use super::terminal::{self, Raw};
+use super::{CommandError, FAILURE, Place, code};
+use crate::oci::container::Stdio;
+use crate::oci::monitor::{self, Message};
+
+/// See and type what a container in the background does. Ctrl-P Ctrl-Q leaves it as it is.
+#[derive(Args, Debug)]
+pub struct AttachCommand {
+    #[command(flatten)]
+    place: Place,
+
+    /// Only look.
+    #[arg(long)]
+    no_stdin: bool,
+
+    /// The container.
+    name: String,
+}
+
+impl AttachCommand {
+    /// Attaches until the container ends or somebody leaves; the program's code.
+    ///
+    /// # Errors
+    /// When there is no such container, or it does not run.
+    pub async fn run(self) -> Result<ExitCode, CommandError> {
+        let directory = self.place.find(&self.name)?;
+        let stdio = directory
+            .container()
+            .map_err(CommandError::host("looking at the container"))?
+            .stdio;
+        let stopped = |_| CommandError::Stopped(self.name.clone());
+        let (mut reader, mut writer) = monitor::connect(&directory).await.map_err(stopped)?;
+        let terminal = stdio == Stdio::Terminal;
+        let streams = Streams {
+            terminal,
+            input: !self.no_stdin && stdio != Stdio::Pipes { input: false },
+        };
+        let work = async {
+            if terminal {
+                let (cols, rows) = terminal::size();
+                writer.say(Message::Resize { cols, rows }).await?;
+            }
+            writer.say(Message::Attach).await?;
+            let raw = if terminal && streams.input {
+                Raw::enter()?
+            } else {
+                None
+            };
+            let outcome = relay(&mut reader, &mut writer, streams).await;
+            drop(raw);
+            outcome
+        };
+        let outcome = work.await.map_err(CommandError::host("being attached"))?;
+        Ok(match outcome {
+            Outcome::Exited(exit) => code(&exit),
+            Outcome::Detached => ExitCode::SUCCESS,
+            Outcome::Left(signal) => {
+                ExitCode::from(u8::try_from(128 + signal as i32).unwrap_or(FAILURE))
+            }
+        })
+    }
+}

@@ -1,0 +1,262 @@
+//! `shellport cp`: files into a container and out of it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use clap::{Args, ValueEnum};
+use nix::unistd::{chdir, chroot};
+
+use super::{CommandError, Place, program};
+use crate::oci::directory::{Directory, State};
+use crate::oci::{monitor, root};
+
+/// Copy files between this machine and a container, running or not.
+#[derive(Args, Debug)]
+pub struct CopyCommand {
+    #[command(flatten)]
+    place: Place,
+
+    /// A path, or NAME:PATH in a container.
+    source: String,
+
+    /// A path, or NAME:PATH in a container.
+    target: String,
+}
+
+/// One end of a copy.
+enum End<'a> {
+    Here(&'a Path),
+    There(&'a str, &'a Path),
+}
+
+impl CopyCommand {
+    /// Copies.
+    ///
+    /// # Errors
+    /// What is not there, or cannot be written.
+    pub fn run(self) -> Result<ExitCode, CommandError> {
+        match (end(&self.source), end(&self.target)) {
+            (End::There(name, path), End::Here(target)) => self.out_of(name, path, target)?,
+            (End::Here(source), End::There(name, path)) => self.bring_in(source, name, path)?,
+            _ => {
+                let what = "one of the two is in a container (NAME:PATH), the other one is not";
+                return Err(CommandError::flag("SOURCE TARGET", what));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn out_of(&self, name: &str, path: &Path, target: &Path) -> Result<(), CommandError> {
+        let failed = CommandError::host("copying");
+        let (parent, own) = place(target, path)?;
+        let mut child = self.helper(name, Direction::Out, path, &own, Stdio::null(), Stdio::piped())?;
+        let mut archive = tar::Archive::new(child.stdout.take().expect("piped"));
+        archive.set_preserve_permissions(true);
+        // Whatever the container names stays below: that crate sees to it.
+        let unpacked = archive.unpack(&parent);
+        finish(child)?;
+        unpacked.map_err(failed)
+    }
+
+    fn bring_in(&self, source: &Path, name: &str, path: &Path) -> Result<(), CommandError> {
+        let failed = CommandError::host("copying");
+        let found = source
+            .symlink_metadata()
+            .map_err(|error| CommandError::flag("SOURCE", format!("{}: {error}", source.display())))?;
+        let own = source.file_name().unwrap_or_default();
+        let mut child = self.helper(
+            name,
+            Direction::In,
+            path,
+            own,
+            Stdio::piped(),
+            Stdio::null(),
+        )?;
+        let mut archive = tar::Builder::new(child.stdin.take().expect("piped"));
+        archive.follow_symlinks(false);
+        let added = if found.is_dir() {
+            archive.append_dir_all("x", source)
+        } else {
+            archive.append_path_with_name(source, "x")
+        };
+        let written = added.and_then(|()| archive.into_inner().map(drop));
+        finish(child)?;
+        written.map_err(failed)
+    }
+
+    fn helper(
+        &self,
+        name: &str,
+        direction: Direction,
+        path: &Path,
+        own: &std::ffi::OsStr,
+        stdin: Stdio,
+        stdout: Stdio,
+    ) -> Result<std::process::Child, CommandError> {
+        let directory = self.place.find(name)?;
+        let mut command = Command::new(program()?);
+        command
+            .arg("archive")
+            .arg(direction.to_possible_value().expect("it has one").get_name())
+            .arg(directory.path())
+            .arg("--")
+            .arg(path)
+            .arg(own)
+            .env_clear()
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(Stdio::piped());
+        command.spawn().map_err(CommandError::host("copying"))
+    }
+}
+
+fn finish(child: std::process::Child) -> Result<(), CommandError> {
+    let output = child
+        .wait_with_output()
+        .map_err(CommandError::host("copying"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(CommandError::Monitor(
+        said.trim().trim_start_matches("shellport: ").to_owned(),
+    ))
+}
+
+fn end(text: &str) -> End<'_> {
+    match text.split_once(':') {
+        Some((name, path)) if !name.is_empty() && !name.contains('/') => {
+            End::There(name, Path::new(path))
+        }
+        _ => End::Here(Path::new(text)),
+    }
+}
+
+/// The directory in which a copy is made, and what it is called there: a directory takes it in.
+fn place(target: &Path, source: &Path) -> Result<(PathBuf, std::ffi::OsString), CommandError> {
+    let own = source.file_name().unwrap_or_default();
+    if target.is_dir() {
+        return Ok((target.to_owned(), own.to_owned()));
+    }
+    let parent = match target.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    match (parent.is_dir(), target.file_name()) {
+        (true, Some(name)) => Ok((parent.to_owned(), name.to_owned())),
+        _ => Err(CommandError::flag(
+            "TARGET",
+            format!("there is no directory {}", parent.display()),
+        )),
+    }
+}
+
+/// Copy files between standard streams and a container's files, as an archive.
+#[derive(Args, Debug)]
+pub struct ArchiveCommand {
+    /// Where to.
+    direction: Direction,
+    /// The container's directory.
+    directory: PathBuf,
+    /// A path in the container.
+    path: PathBuf,
+    /// What is copied is called so.
+    name: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Direction {
+    In,
+    Out,
+}
+
+impl ArchiveCommand {
+    /// Does it, and confines this process to the container's files for good. There must be no other
+    /// thread.
+    #[expect(clippy::print_stderr, reason = "the parent reads it")]
+    pub fn run(&self) -> ExitCode {
+        match self.carry_out() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("shellport: {}: {error}", self.path.display());
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn carry_out(&self) -> io::Result<()> {
+        let _held = self.enter()?;
+        let path = Path::new("/").join(&self.path);
+        match self.direction {
+            Direction::Out => {
+                let mut archive = tar::Builder::new(io::stdout().lock());
+                archive.follow_symlinks(false);
+                if path.symlink_metadata()?.is_dir() {
+                    archive.append_dir_all(&self.name, &path)?;
+                } else {
+                    archive.append_path_with_name(&path, &self.name)?;
+                }
+                archive.into_inner().map(drop)
+            }
+            Direction::In => {
+                let target = if path.is_dir() {
+                    path.join(&self.name)
+                } else {
+                    path
+                };
+                take_in(&target)
+            }
+        }
+    }
+
+    /// Enters the container's files: those that it sees, or those it has left.
+    fn enter(&self) -> io::Result<Option<File>> {
+        let directory = Directory::open(&self.directory).ok_or(io::ErrorKind::NotFound)?;
+        let (held, root) = if directory.state()? == State::Running {
+            let pid = directory.pid().ok_or_else(|| io::Error::other("it is just ending"))?;
+            (None, PathBuf::from(format!("/proc/{pid}/root")))
+        } else {
+            let held = directory.lock()?;
+            if held.is_none() {
+                return Err(io::Error::other("the container is just being started"));
+            }
+            let container = directory.container()?;
+            monitor::isolate()?;
+            root::assemble(&directory, &container.layers)?;
+            (held, directory.path().join("rootfs"))
+        };
+        chroot(&root)?;
+        chdir("/")?;
+        Ok(held)
+    }
+}
+
+/// Unpacks what comes as `x`, and calls it `target`.
+fn take_in(target: &Path) -> io::Result<()> {
+    let mut archive = tar::Archive::new(io::stdin().lock());
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_ownerships(false);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let below: PathBuf = path.components().skip(1).collect();
+        if below.components().any(|it| !matches!(it, Component::Normal(_))) {
+            return Err(io::Error::other("a path that leads elsewhere"));
+        }
+        let place = if below == Path::new("") {
+            target.to_owned()
+        } else {
+            target.join(below)
+        };
+        // Whoever copies it owns it there, as root does here.
+        let is_new = place.symlink_metadata().is_err_and(|it| it.kind() == io::ErrorKind::NotFound);
+        entry.unpack(&place)?;
+        if is_new && place.symlink_metadata()?.uid() != 0 {
+            std::os::unix::fs::lchown(&place, Some(0), Some(0))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! `shellport run` and its companions: containers of one user, without a server and without a daemon.
+
+mod attach;
+mod copy;
+mod end;
+mod exec;
+mod list;
+mod logs;
+mod options;
+mod relay;
+mod run;
+mod stats;
+mod terminal;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use shellport_wire::exit::Exit;
+
+pub use self::attach::AttachCommand;
+pub use self::copy::{ArchiveCommand, CopyCommand};
+pub use self::end::{KillCommand, RemoveCommand, StopCommand};
+pub use self::exec::ExecCommand;
+pub use self::list::ListCommand;
+pub use self::logs::LogsCommand;
+pub use self::run::RunCommand;
+pub use self::stats::StatsCommand;
+use crate::config::{ConfigError, data_dir};
+use crate::image::{ImageError, Store};
+use crate::oci::directory::Directory;
+use crate::oci::engine::EngineError;
+use crate::units;
+
+/// The code of a command that fails itself, so that it is not taken for a program's: Docker's.
+pub const FAILURE: u8 = 125;
+
+/// What goes wrong with containers of one user.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// A flag's value.
+    #[error("{flag}: {what}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong, and what it takes.
+        what: String,
+    },
+    /// No such container.
+    #[error("there is no container {0:?}; `shellport ps --all` lists those there are")]
+    Missing(String),
+    /// A container that does not run.
+    #[error("the container {0:?} does not run")]
+    Stopped(String),
+    /// A container that runs.
+    #[error("the container {0:?} runs; stop it first, or use --force")]
+    Running(String),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// What a monitor says.
+    #[error("{0}")]
+    Monitor(String),
+    /// The machine.
+    #[error("{0}: {1}")]
+    Host(&'static str, #[source] io::Error),
+}
+
+impl CommandError {
+    fn flag(flag: &'static str, what: impl Into<String>) -> Self {
+        Self::Flag {
+            flag,
+            what: what.into(),
+        }
+    }
+
+    fn host(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Host(step, error)
+    }
+}
+
+/// Where containers and images are.
+#[derive(Args, Clone, Debug)]
+pub struct Place {
+    /// Where everything is kept.
+    #[arg(long, env = "SHELLPORT_DATA_DIR", value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Place {
+    /// The directory of the images.
+    fn images(&self) -> Result<PathBuf, CommandError> {
+        Ok(data_dir(self.data_dir.as_deref())?.join("images"))
+    }
+
+    /// The images.
+    fn store(&self) -> Result<Store, CommandError> {
+        let most = units::parse_size("32g").unwrap_or(u64::MAX);
+        Ok(Store::open(&self.images()?, program()?, most)?)
+    }
+
+    /// The directory of the containers' directories, which is made when it is not there.
+    fn containers(&self) -> Result<PathBuf, CommandError> {
+        let path = data_dir(self.data_dir.as_deref())?.join("containers");
+        std::fs::create_dir_all(&path).map_err(CommandError::host("making a directory"))?;
+        std::fs::canonicalize(&path).map_err(CommandError::host("looking for containers"))
+    }
+
+    /// The container of this name.
+    fn find(&self, name: &str) -> Result<Directory, CommandError> {
+        let missing = || CommandError::Missing(name.to_owned());
+        options::name(name).map_err(|_| missing())?;
+        Directory::open(&self.containers()?.join(name)).ok_or_else(missing)
+    }
+
+    /// Every container, by name.
+    fn all(&self) -> Result<Vec<Directory>, CommandError> {
+        let entries = std::fs::read_dir(self.containers()?);
+        let entries = entries.map_err(CommandError::host("looking for containers"))?;
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut found: Vec<_> = paths.filter_map(|path| Directory::open(&path)).collect();
+        found.sort_by(|a, b| a.path().cmp(b.path()));
+        Ok(found)
+    }
+}
+
+/// This program.
+fn program() -> Result<PathBuf, CommandError> {
+    std::env::current_exe().map_err(CommandError::host("finding this program"))
+}
+
+/// What a container is called.
+fn name(directory: &Directory) -> String {
+    let name = directory.path().file_name().map(Path::new);
+    name.map(|name| name.display().to_string())
+        .unwrap_or_default()
+}
+
+/// The code to end with for a program that ended so.
+fn code(exit: &Exit) -> ExitCode {
+    let code = exit.shell_code().and_then(|code| u8::try_from(code).ok());
+    // An end that nobody saw is none of the program's codes.
+    ExitCode::from(code.unwrap_or(FAILURE))
+}

@@ -1,0 +1,215 @@
+//! The engines that make containers: programs with the OCI runtimes' command line.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde::Deserialize;
+use tokio::process::Command;
+
+use super::directory::Directory;
+
+/// The name of the engine in our own program.
+pub const EMBEDDED: &str = "embedded";
+
+/// Engines that are looked for by name.
+pub const KNOWN: [&str; 5] = [EMBEDDED, "crun", "runc", "youki", "runsc"];
+
+/// Where administrators' programs are that a user's `PATH` may lack.
+const SBIN: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// A program with an OCI runtime's command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    name: String,
+    program: PathBuf,
+    /// What comes before the command.
+    prefix: Vec<OsString>,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Not one of [`KNOWN`], nor a path.
+    #[error("{0:?} is no engine; it can be {known}, or the path of one", known = KNOWN.join(", "))]
+    Unknown(String),
+    /// It is not installed.
+    #[error("the engine {0} is not installed")]
+    Absent(String),
+    /// It does not run.
+    #[error("the engine {0} does not run: {1}")]
+    Broken(String, String),
+    /// It refused.
+    #[error("{engine} {command}: {cause}")]
+    Failed {
+        /// Its name.
+        engine: String,
+        /// What it was told to do.
+        command: &'static str,
+        /// What it said.
+        cause: String,
+    },
+}
+
+impl Engine {
+    /// The engine of this name, or at this path; `program` is this one.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(name: &str, program: &Path) -> Result<Self, EngineError> {
+        let engine = |program: PathBuf, prefix: Vec<OsString>| Self {
+            name: name.to_owned(),
+            program,
+            prefix,
+        };
+        if name == EMBEDDED {
+            return Ok(engine(program.to_owned(), vec!["oci".into()]));
+        }
+        if name.starts_with('/') {
+            return if Path::new(name).is_file() {
+                Ok(engine(name.into(), Vec::new()))
+            } else {
+                Err(EngineError::Absent(name.to_owned()))
+            };
+        }
+        if !KNOWN.contains(&name) {
+            return Err(EngineError::Unknown(name.to_owned()));
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .chain(SBIN.map(PathBuf::from))
+            .map(|directory| directory.join(name))
+            .find(|program| program.is_file())
+            .map(|program| engine(program, Vec::new()))
+            .ok_or_else(|| EngineError::Absent(name.to_owned()))
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its version, such as `crun 1.14.1`.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn version(&self) -> Result<String, EngineError> {
+        if self.name == EMBEDDED {
+            return Ok("embedded (libcontainer)".to_owned());
+        }
+        let broken = |cause: String| EngineError::Broken(self.name.clone(), cause);
+        let output = Command::new(&self.program)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(|error| broken(error.to_string()))?;
+        if !output.status.success() {
+            return Err(broken(said(&output)));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().next().unwrap_or_default();
+        Ok(line.replace(" version", ""))
+    }
+
+    /// A command for the container in `directory`.
+    pub fn command(&self, directory: &Directory, command: &'static str) -> Call {
+        let log = directory.engine_log();
+        let mut call = Command::new(&self.program);
+        call.args(&self.prefix)
+            .arg("--root")
+            .arg(directory.engine_state())
+            .arg("--log")
+            .arg(&log)
+            .arg("--log-format=json")
+            .arg(command)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        Call {
+            engine: self.name.clone(),
+            name: command,
+            log,
+            command: call,
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}
+
+/// A command for an engine.
+#[derive(Debug)]
+pub struct Call {
+    engine: String,
+    name: &'static str,
+    log: PathBuf,
+    /// The command itself, to be completed. Standard streams that it gets are the container's, so it
+    /// complains in a log.
+    pub command: Command,
+}
+
+impl Call {
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// What the engine said, when it refused.
+    pub async fn run(mut self) -> Result<(), EngineError> {
+        let failed = |cause: String| EngineError::Failed {
+            engine: self.engine.clone(),
+            command: self.name,
+            cause,
+        };
+        // What is in there is about an earlier command.
+        let _ = std::fs::remove_file(&self.log);
+        let status = self.command.status().await;
+        let status = status.map_err(|error| failed(error.to_string()))?;
+        if status.success() {
+            return Ok(());
+        }
+        let cause = complaint(&self.log);
+        Err(failed(
+            cause.unwrap_or_else(|| format!("it ended with {status}")),
+        ))
+    }
+}
+
+/// The most that is heard of an engine's complaint, in bytes.
+const MAX_SAID: u64 = 64 * 1024;
+
+/// A line of an engine's log.
+#[derive(Deserialize)]
+struct Line {
+    msg: String,
+    level: String,
+}
+
+/// The last error in an engine's log.
+fn complaint(log: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = File::open(log).ok()?;
+    file.take(MAX_SAID).read_to_string(&mut text).ok()?;
+    let lines = text.lines().rev();
+    let mut lines = lines.filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    lines
+        .find(|line| matches!(line.level.as_str(), "error" | "fatal"))
+        .map(|line| line.msg)
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
