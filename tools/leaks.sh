@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fails when the tests left anything behind: a container or a labelled network in the tests' engines,
-# a process, or a socket or mount under the temporary directory. Run before tools/engines.sh down.
+# a process, a cgroup, or a socket or mount under the temporary directory. Run before tools/engines.sh down.
 set -euo pipefail
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -53,11 +53,17 @@ sockets() {
   find "$temporary" -maxdepth 5 -path "$temporary/shellport*" -type s "${newer[@]}" -printf 'socket: %p\n' 2>/dev/null || true
 }
 
+# Those of containers without a daemon; the engines' own have another name.
+cgroups() {
+  find /sys/fs/cgroup -maxdepth 3 -type d -name 'shellport-*' ! -name 'shellport-test-*' -printf 'cgroup: %p\n' 2>/dev/null || true
+}
+
 found=$(
   [ -z "${SHELLPORT_TEST_DOCKER:-}" ] || in_engine docker "$SHELLPORT_TEST_DOCKER"
   [ -z "${SHELLPORT_TEST_PODMAN:-}" ] || in_engine podman "$SHELLPORT_TEST_PODMAN"
   processes
   mounts
+  cgroups
   sockets
 )
 if [ -n "$found" ]; then

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid, getpid, setgid, setgroups, setpgid, setsid, setuid, tcsetpgrp};
+use rustix::termios::{Winsize, tcsetwinsize};
 use shellport_wire::agent::{Program, Refusal, RefusalCode};
 
 use crate::account::Account;
@@ -129,6 +130,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> i32 {
                 let _ = setsid();
             }
             _ if argument == "--foreground" => come_to_foreground(),
+            Some(("--size", value)) => resize(value),
             Some(("--uid", value)) => user.uid = value.parse().ok(),
             Some(("--gid", value)) => user.gid = value.parse().ok(),
             Some(("--groups", value)) => {
@@ -161,19 +163,35 @@ pub fn main(arguments: impl Iterator<Item = String>) -> i32 {
     fail(code, &format!("{program}: {error}"))
 }
 
+/// Sets the terminal's size (`COLUMNSxROWS`) before the program looks at it: not every engine does.
+fn resize(size: &str) {
+    let size = size.split_once('x');
+    let number = |text: &str| text.parse().ok();
+    if let Some((Some(ws_col), Some(ws_row))) = size.map(|(a, b)| (number(a), number(b))) {
+        let size = Winsize {
+            ws_col,
+            ws_row,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // Without a terminal there is none to set.
+        let _ = tcsetwinsize(io::stdin(), size);
+    }
+}
+
 /// Makes this process, and what it becomes, the job that the terminal's keys are for, if there is a
-/// terminal.
+/// terminal. Every signal is heard then: whoever supervises hears none by itself, and what it starts
+/// takes after it.
 fn come_to_foreground() {
     let own = getpid();
-    if setpgid(own, own).is_err() || !io::stdin().is_terminal() {
-        return;
+    if setpgid(own, own).is_ok() && io::stdin().is_terminal() {
+        // From the background it would be told to stop for trying, if that signal were not blocked.
+        let mut background = SigSet::empty();
+        background.add(Signal::SIGTTOU);
+        let _ = background.thread_block();
+        let _ = tcsetpgrp(io::stdin(), own);
     }
-    // Who is in the background gets this signal for trying.
-    let mut background = SigSet::empty();
-    background.add(Signal::SIGTTOU);
-    let _ = background.thread_block();
-    let _ = tcsetpgrp(io::stdin(), own);
-    let _ = background.thread_unblock();
+    let _ = SigSet::empty().thread_set_mask();
 }
 
 #[derive(Debug, Default)]

@@ -29,7 +29,6 @@ const OWN: [Signal; 8] = [
 /// # Errors
 /// When it cannot be started at all.
 pub fn main(argv: Vec<String>) -> io::Result<u8> {
-    // The program starts without this: `Command` sees to that.
     let signals = SigSet::all();
     signals.thread_block()?;
     let child = Command::new("/proc/self/exe")

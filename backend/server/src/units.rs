@@ -49,7 +49,9 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
 /// `1.5` of a unit of more than a byte, down to whole bytes.
 fn fraction(number: &str, shift: u32) -> Option<u64> {
     let (whole, part) = number.split_once('.')?;
-    let digits = u32::try_from(part.len()).ok().filter(|it| (1..=6).contains(it))?;
+    let digits = u32::try_from(part.len())
+        .ok()
+        .filter(|it| (1..=6).contains(it))?;
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     if shift == 0 || !is_number(whole) || !is_number(part) {
         return None;
@@ -103,7 +105,19 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "g", "1x", "-1", "1.5", "1.5b", "1.g", ".5g", "1.2.3g", "1gg", "99999999999999g"] {
+        for text in [
+            "",
+            "g",
+            "1x",
+            "-1",
+            "1.5",
+            "1.5b",
+            "1.g",
+            ".5g",
+            "1.2.3g",
+            "1gg",
+            "99999999999999g",
+        ] {
             let error = parse_size(text).unwrap_err().to_string();
             assert!(error.contains("512Mi"), "{error}");
         }

@@ -25,6 +25,8 @@ pub struct Pinned {
     pub image: Image,
     /// The files of its layers, the lowest first.
     pub layers: Vec<PathBuf>,
+    /// The file that keeps them.
+    pub pin: PathBuf,
     /// Until the user's directory is there, the pin would count for nothing.
     _using: Lock,
 }
@@ -48,10 +50,12 @@ impl Store {
             layers: image.layers.clone(),
         };
         let text = serde_json::to_vec(&pin).expect("paths and digests");
-        self.write(&self.pin_path(user), &text)?;
+        let path = self.pin_path(user);
+        self.write(&path, &text)?;
         Ok(Pinned {
             image,
             layers,
+            pin: path,
             _using: using,
         })
     }

@@ -18,6 +18,8 @@ pub struct Container {
     pub engine: String,
     /// The directories of its image, the lowest first.
     pub layers: Vec<PathBuf>,
+    /// The file that keeps its layers, which goes with the directory.
+    pub pin: Option<PathBuf>,
     /// What runs.
     pub program: Program,
     /// Where its standard streams lead.

@@ -7,9 +7,14 @@ use std::process::ExitCode;
 use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
+use libcontainer::seccomp::initialize_seccomp;
 use libcontainer::signal::Signal;
 use libcontainer::syscall::syscall::SyscallType;
+use libcontainer::workload::default::DefaultExecutor;
+use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
 use liboci_cli::{Exec, GlobalOpts, StandardCmd};
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{LinuxSeccomp, Spec};
 
 /// A command of the engine.
 #[derive(clap::Args, Debug)]
@@ -32,6 +37,8 @@ enum Subcommand {
 enum EmbeddedError {
     #[error(transparent)]
     Container(#[from] LibcontainerError),
+    #[error("the container's configuration: {0}")]
+    Configuration(#[from] OciSpecError),
     #[error("--root is needed")]
     NoRoot,
     #[error("{0} is no signal")]
@@ -106,7 +113,10 @@ impl EmbeddedCommand {
                 load(&delete.container_id)?.delete(delete.force)?;
             }
             Subcommand::Exec(exec) => {
+                let container = load(&exec.container_id)?;
+                let filtered = Filtered::of(&container)?;
                 let mut builder = ContainerBuilder::new(exec.container_id, SyscallType::default())
+                    .with_executor(filtered)
                     .with_root_path(&root)?
                     .with_pid_file(exec.pid_file)?
                     .with_preserved_fds(exec.preserve_fds)
@@ -123,6 +133,32 @@ impl EmbeddedCommand {
             }
         }
         Ok(None)
+    }
+}
+
+/// Starts a further program behind the container's own filter of system calls, which libcontainer (0.7)
+/// gives to the first one only.
+#[derive(Clone)]
+struct Filtered(Option<LinuxSeccomp>);
+
+impl Filtered {
+    fn of(container: &Container) -> Result<Self, EmbeddedError> {
+        let configuration = Spec::load(container.bundle().join("config.json"))?;
+        let linux = configuration.linux().as_ref();
+        Ok(Self(linux.and_then(|it| it.seccomp().clone())))
+    }
+}
+
+impl Executor for Filtered {
+    fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
+        if let Some(filter) = &self.0 {
+            initialize_seccomp(filter).map_err(|error| ExecutorError::Other(error.to_string()))?;
+        }
+        DefaultExecutor {}.exec(spec)
+    }
+
+    fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
+        DefaultExecutor {}.validate(spec)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::process::chdir;
 
 use super::directory::Directory;
@@ -48,6 +49,36 @@ pub fn assemble(directory: &Directory, layers: &[PathBuf]) -> io::Result<()> {
         Some(options.as_str()),
     )?;
     Ok(())
+}
+
+/// Makes the directory `path` of a container whose root is at `root`, when it is not there, as far as
+/// it can be made. Whatever links there are, it is made inside.
+pub fn make_directory(root: &Path, path: &str) {
+    let Ok(mut above) = openat(CWD, root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
+        return;
+    };
+    let mut way = PathBuf::new();
+    let Ok(top) = above.try_clone() else {
+        return;
+    };
+    for part in Path::new(path).components() {
+        let Component::Normal(part) = part else {
+            continue;
+        };
+        way.push(part);
+        let _ = mkdirat(&above, part, Mode::from_raw_mode(0o755));
+        let found = openat2(
+            &top,
+            &way,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+        );
+        match found {
+            Ok(found) => above = found,
+            Err(_) => return,
+        }
+    }
 }
 
 fn make(path: &Path) -> io::Result<()> {

@@ -48,8 +48,8 @@ impl AttachCommand {
                 writer.say(Message::Resize { cols, rows }).await?;
             }
             writer.say(Message::Attach).await?;
-            let raw = if terminal && streams.input {
-                Raw::enter()?
+            let raw = if terminal {
+                Raw::enter(streams.input)?
             } else {
                 None
             };

@@ -52,7 +52,14 @@ impl CopyCommand {
     fn out_of(&self, name: &str, path: &Path, target: &Path) -> Result<(), CommandError> {
         let failed = CommandError::host("copying");
         let (parent, own) = place(target, path)?;
-        let mut child = self.helper(name, Direction::Out, path, &own, Stdio::null(), Stdio::piped())?;
+        let mut child = self.helper(
+            name,
+            Direction::Out,
+            path,
+            &own,
+            Stdio::null(),
+            Stdio::piped(),
+        )?;
         let mut archive = tar::Archive::new(child.stdout.take().expect("piped"));
         archive.set_preserve_permissions(true);
         // Whatever the container names stays below: that crate sees to it.
@@ -63,9 +70,9 @@ impl CopyCommand {
 
     fn bring_in(&self, source: &Path, name: &str, path: &Path) -> Result<(), CommandError> {
         let failed = CommandError::host("copying");
-        let found = source
-            .symlink_metadata()
-            .map_err(|error| CommandError::flag("SOURCE", format!("{}: {error}", source.display())))?;
+        let found = source.symlink_metadata().map_err(|error| {
+            CommandError::flag("SOURCE", format!("{}: {error}", source.display()))
+        })?;
         let own = source.file_name().unwrap_or_default();
         let mut child = self.helper(
             name,
@@ -100,7 +107,12 @@ impl CopyCommand {
         let mut command = Command::new(program()?);
         command
             .arg("archive")
-            .arg(direction.to_possible_value().expect("it has one").get_name())
+            .arg(
+                direction
+                    .to_possible_value()
+                    .expect("it has one")
+                    .get_name(),
+            )
             .arg(directory.path())
             .arg("--")
             .arg(path)
@@ -216,7 +228,9 @@ impl ArchiveCommand {
     fn enter(&self) -> io::Result<Option<File>> {
         let directory = Directory::open(&self.directory).ok_or(io::ErrorKind::NotFound)?;
         let (held, root) = if directory.state()? == State::Running {
-            let pid = directory.pid().ok_or_else(|| io::Error::other("it is just ending"))?;
+            let pid = directory
+                .pid()
+                .ok_or_else(|| io::Error::other("it is just ending"))?;
             (None, PathBuf::from(format!("/proc/{pid}/root")))
         } else {
             let held = directory.lock()?;
@@ -243,7 +257,10 @@ fn take_in(target: &Path) -> io::Result<()> {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
         let below: PathBuf = path.components().skip(1).collect();
-        if below.components().any(|it| !matches!(it, Component::Normal(_))) {
+        if below
+            .components()
+            .any(|it| !matches!(it, Component::Normal(_)))
+        {
             return Err(io::Error::other("a path that leads elsewhere"));
         }
         let place = if below == Path::new("") {
@@ -252,7 +269,9 @@ fn take_in(target: &Path) -> io::Result<()> {
             target.join(below)
         };
         // Whoever copies it owns it there, as root does here.
-        let is_new = place.symlink_metadata().is_err_and(|it| it.kind() == io::ErrorKind::NotFound);
+        let is_new = place
+            .symlink_metadata()
+            .is_err_and(|it| it.kind() == io::ErrorKind::NotFound);
         entry.unpack(&place)?;
         if is_new && place.symlink_metadata()?.uid() != 0 {
             std::os::unix::fs::lchown(&place, Some(0), Some(0))?;

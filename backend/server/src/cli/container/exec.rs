@@ -48,7 +48,12 @@ pub struct ExecCommand {
     name: String,
 
     /// The program and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
     command: Vec<String>,
 }
 
@@ -58,7 +63,9 @@ impl ExecCommand {
     /// # Errors
     /// When there is no such container, it does not run, or the program cannot be started.
     pub async fn run(self) -> Result<ExitCode, CommandError> {
-        if self.tty && !io::stdin().is_terminal() && (self.interactive || !io::stdout().is_terminal())
+        if self.tty
+            && !io::stdin().is_terminal()
+            && (self.interactive || !io::stdout().is_terminal())
         {
             let what = "there is no terminal here that the program could have; leave it out";
             return Err(CommandError::flag("--tty", what));
@@ -66,7 +73,11 @@ impl ExecCommand {
         let given = options::variables(&self.env_file, &self.env)?;
         let directory = self.place.find(&self.name)?;
         let host = CommandError::host;
-        if directory.state().map_err(host("looking at the container"))? != State::Running {
+        if directory
+            .state()
+            .map_err(host("looking at the container"))?
+            != State::Running
+        {
             return Err(CommandError::Stopped(self.name));
         }
         let container = directory
@@ -77,8 +88,9 @@ impl ExecCommand {
             env.insert("TERM".to_owned(), "xterm-256color".to_owned());
         }
         env.extend(given);
-        let launch = [AGENT, "launch", "--"].map(str::to_owned);
         let (cols, rows) = terminal::size();
+        let size = format!("--size={cols}x{rows}");
+        let launch = [AGENT, "launch", &size, "--"].map(str::to_owned);
         let wish = Wish {
             program: Program {
                 argv: launch.into_iter().chain(self.command).collect(),
@@ -93,18 +105,20 @@ impl ExecCommand {
                     input: self.interactive,
                 }
             },
-            cols,
-            rows,
         };
         let started = monitor::exec(&program()?, &directory, wish).await;
         let (_child, mut reader, mut writer) = started.map_err(host("starting the program"))?;
-        match reader.message().await.map_err(host("starting the program"))? {
+        match reader
+            .message()
+            .await
+            .map_err(host("starting the program"))?
+        {
             Message::Started => {}
             Message::Failed { cause } => return Err(CommandError::Monitor(cause)),
             message => return Err(CommandError::Monitor(format!("it says {message:?}"))),
         }
-        let raw = if self.tty && self.interactive {
-            Raw::enter().map_err(host("changing the terminal"))?
+        let raw = if self.tty {
+            Raw::enter(self.interactive).map_err(host("changing the terminal"))?
         } else {
             None
         };

@@ -80,7 +80,10 @@ fn row((name, container, state): &(String, Container, State)) -> [String; 5] {
     };
     let ports = ports.iter().map(|port| {
         let address = port.address.map(|it| format!("{it}:")).unwrap_or_default();
-        format!("{address}{}->{}/{}", port.host, port.container, port.protocol)
+        format!(
+            "{address}{}->{}/{}",
+            port.host, port.container, port.protocol
+        )
     });
     let status = match state {
         State::Running => format!("running, {}", ago(container.created)),

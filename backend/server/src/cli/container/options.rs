@@ -36,11 +36,10 @@ pub fn cpus(text: &str) -> Result<f64, String> {
     }
 }
 
-/// What `--pids-limit` takes; none for no limit.
-pub fn pids(text: &str) -> Result<Option<u32>, String> {
-    match text.parse::<i64>() {
-        Ok(-1) => Ok(None),
-        Ok(pids @ 1..=4_194_304) => Ok(u32::try_from(pids).ok()),
+/// What `--pids-limit` takes.
+pub fn pids(text: &str) -> Result<i32, String> {
+    match text.parse() {
+        Ok(pids @ (-1 | 1..=4_194_304)) => Ok(pids),
         _ => Err("it takes a number from 1 to 4194304, or -1 for no limit".to_owned()),
     }
 }
@@ -144,8 +143,9 @@ pub fn variables(
 ) -> Result<BTreeMap<String, String>, CommandError> {
     let mut variables = BTreeMap::new();
     for path in files {
-        let text = fs::read_to_string(path)
-            .map_err(|error| CommandError::flag("--env-file", format!("{}: {error}", path.display())))?;
+        let text = fs::read_to_string(path).map_err(|error| {
+            CommandError::flag("--env-file", format!("{}: {error}", path.display()))
+        })?;
         for line in text.lines().map(str::trim_start) {
             if !line.is_empty() && !line.starts_with('#') {
                 add("--env-file", line, &mut variables)?;
@@ -195,7 +195,16 @@ mod tests {
         let local = Some("127.0.0.1".to_owned());
         assert_eq!(read("127.0.0.1:1:2"), (local, 1, 2, tcp()));
         assert_eq!(read("[::1]:1:2"), (Some("::1".to_owned()), 1, 2, tcp()));
-        for text in ["", "80", "0:80", "80:", "a:80", "80:80/sctp", "x:80:80", "70000:80"] {
+        for text in [
+            "",
+            "80",
+            "0:80",
+            "80:",
+            "a:80",
+            "80:80/sctp",
+            "x:80:80",
+            "70000:80",
+        ] {
             assert!(port(text).unwrap_err().contains("PORT:PORT"), "{text}");
         }
     }
@@ -223,7 +232,11 @@ mod tests {
     fn variables_are_given_copied_and_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("env");
-        fs::write(&path, "# none\n\nA=file\nB=x=y z\nPATH\nSHELLPORT_TEST_ABSENT\n").unwrap();
+        fs::write(
+            &path,
+            "# none\n\nA=file\nB=x=y z\nPATH\nSHELLPORT_TEST_ABSENT\n",
+        )
+        .unwrap();
         let given = ["A=given".to_owned(), "E=".to_owned()];
         let all = variables(std::slice::from_ref(&path), &given).unwrap();
         assert_eq!(all["A"], "given");
@@ -243,7 +256,7 @@ mod tests {
         for text in ["0", "-1", "NaN", "inf", "1e9", "x"] {
             assert!(cpus(text).unwrap_err().contains("0.01"), "{text}");
         }
-        assert_eq!((pids("-1"), pids("7")), (Ok(None), Ok(Some(7))));
+        assert_eq!((pids("-1"), pids("7")), (Ok(-1), Ok(7)));
         assert!(pids("0").is_err());
         assert!(name("a.b-c_d").is_ok() && name("-a").is_err() && name("").is_err());
         assert!(hostname("a-b.c").is_ok() && hostname("a_b").is_err() && hostname("-a").is_err());

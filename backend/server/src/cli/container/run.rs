@@ -82,7 +82,7 @@ pub struct RunCommand {
 
     /// How many processes and threads it may have; -1 for any number.
     #[arg(long, value_parser = options::pids, value_name = "COUNT", allow_negative_numbers = true)]
-    pids_limit: Option<Option<u32>>,
+    pids_limit: Option<i32>,
 
     /// What it is called.
     #[arg(long, value_parser = options::name, value_name = "NAME")]
@@ -129,7 +129,11 @@ pub struct RunCommand {
     image: String,
 
     /// The program and its arguments; the image's own when absent.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
     command: Vec<String>,
 }
 
@@ -165,8 +169,12 @@ impl RunCommand {
         }
         let store = self.place.store()?;
         let (image, layers, pinned) = self.find_image(&store, &path).await?;
-        self.tell(started, &format!("image {}: {} layers", self.image, layers.len()));
-        let container = self.container(&id, &name, &image, layers, env, network)?;
+        self.tell(
+            started,
+            &format!("image {}: {} layers", self.image, layers.len()),
+        );
+        let mut container = self.container(&id, &name, &image, layers, env, network)?;
+        container.pin = pinned.as_ref().map(|it| it.pin.clone());
         let directory = Directory::create(&path, &container)
             .map_err(CommandError::host("making the container's directory"))?;
         drop(pinned);
@@ -224,7 +232,8 @@ impl RunCommand {
         let installed = network::netavark().is_some();
         let network = match self.net {
             Some(Net::Bridge) if !installed => {
-                let what = "a bridge needs netavark, which is not installed; it takes none and host";
+                let what =
+                    "a bridge needs netavark, which is not installed; it takes none and host";
                 return Err(CommandError::flag("--net", what));
             }
             Some(Net::Bridge) => bridge(),
@@ -317,6 +326,7 @@ impl RunCommand {
             created: jiff::Timestamp::now(),
             engine: self.runtime.clone(),
             layers,
+            pin: None,
             program: Program {
                 argv,
                 env,
@@ -342,7 +352,7 @@ impl RunCommand {
             limits: Limits {
                 cpus: self.cpus,
                 memory: self.memory,
-                pids: self.pids_limit.flatten(),
+                pids: self.pids_limit.and_then(|pids| u32::try_from(pids).ok()),
             },
             network,
             binds,
@@ -369,8 +379,8 @@ impl RunCommand {
             if self.tty {
                 writer.say(Message::Resize { cols, rows }).await?;
             }
-            let raw = if self.tty && self.interactive && !self.detach {
-                Raw::enter()?
+            let raw = if self.tty && !self.detach {
+                Raw::enter(self.interactive)?
             } else {
                 None
             };

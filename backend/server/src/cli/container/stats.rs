@@ -54,7 +54,10 @@ impl StatsCommand {
             let elapsed = at.elapsed();
             at = Instant::now();
             let now = self.look()?;
-            let rows: Vec<_> = now.iter().map(|it| (it, cpus(it, &before, elapsed))).collect();
+            let rows: Vec<_> = now
+                .iter()
+                .map(|it| (it, cpus(it, &before, elapsed)))
+                .collect();
             if self.json {
                 say_json(&rows.iter().map(described).collect::<Vec<_>>());
             } else {
@@ -104,7 +107,9 @@ impl StatsCommand {
 
 /// CPUs' worth of time since `before`.
 fn cpus(seen: &Seen, before: &[Seen], elapsed: Duration) -> f64 {
-    let earlier = before.iter().find(|it| it.container.id == seen.container.id);
+    let earlier = before
+        .iter()
+        .find(|it| it.container.id == seen.container.id);
     let earlier = earlier.map_or(seen.usage.cpu, |it| it.usage.cpu);
     let used = Duration::from_nanos(seen.usage.cpu.saturating_sub(earlier));
     used.as_secs_f64() / elapsed.as_secs_f64()

@@ -3,28 +3,34 @@
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// The size of a terminal that does not tell.
 const SIZE: (u16, u16) = (80, 24);
 
-/// Standard input as a terminal whose keys come through as they are, until this is dropped.
+/// A terminal that shows what another one has made ready, and passes its keys on as they are where they
+/// are wanted, until this is dropped.
 #[derive(Debug)]
 pub struct Raw(Termios);
 
 impl Raw {
-    /// Changes the terminal; none when standard input is not one.
+    /// Changes the terminal, with its keys when the `input` is wanted; none when standard input is not
+    /// one.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn enter() -> io::Result<Option<Self>> {
+    pub fn enter(input: bool) -> io::Result<Option<Self>> {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
             return Ok(None);
         }
         let before = tcgetattr(&stdin)?;
         let mut raw = before.clone();
-        raw.make_raw();
+        if input {
+            raw.make_raw();
+        } else {
+            raw.output_modes.remove(OutputModes::OPOST);
+        }
         tcsetattr(&stdin, OptionalActions::Now, &raw)?;
         Ok(Some(Self(before)))
     }

@@ -9,7 +9,6 @@ use std::rc::Rc;
 
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
-use serde_json::json;
 use tokio::net::UnixStream;
 use tokio::task::spawn_local;
 
@@ -20,7 +19,7 @@ use crate::id::random_tag;
 use crate::oci::account::Account;
 use crate::oci::bundle;
 use crate::oci::cgroup::Cgroup;
-use crate::oci::container::{Container, Stdio};
+use crate::oci::container::Container;
 use crate::oci::directory::Directory;
 use crate::oci::engine::Engine;
 
@@ -85,10 +84,7 @@ async fn begin_in(
     let mut container = container.clone();
     container.program = wish.program.clone();
     container.stdio = wish.stdio;
-    let mut process = bundle::process(&container, &account);
-    if wish.stdio == Stdio::Terminal {
-        process["consoleSize"] = json!({"height": wish.rows, "width": wish.cols});
-    }
+    let process = bundle::process(&container, &account);
     let described = place.join("process.json");
     fs::write(&described, serde_json::to_vec(&process)?)?;
     let pid_file = place.join("pid");

@@ -84,10 +84,6 @@ pub struct Wish {
     pub program: Program,
     /// Where its standard streams lead.
     pub stdio: Stdio,
-    /// The columns of its terminal.
-    pub cols: u16,
-    /// The rows of its terminal.
-    pub rows: u16,
 }
 
 /// The half of a connection that listens.

@@ -97,6 +97,9 @@ pub async fn watch(directory: &Directory, launcher: UnixStream) -> io::Result<()
     clean_up(directory, &container, &engine, made.network).await;
     if container.remove {
         directory.remove()?;
+        if let Some(pin) = &container.pin {
+            let _ = fs::remove_file(pin);
+        }
     } else {
         directory.end(&Ended {
             exit: exit.clone(),
@@ -167,6 +170,8 @@ async fn make(directory: &Directory, container: &Container, engine: &Engine) -> 
     let path = directory.path();
     let account =
         Account::find(&path.join("rootfs"), &container.program.user).map_err(io::Error::other)?;
+    // Not every engine does.
+    root::make_directory(&path.join("rootfs"), &container.program.cwd);
     let network = network::reserve(&container.network)?;
     network::write_files(path, container, network.as_ref())?;
     let configuration = bundle::configuration(container, &account, path)?;

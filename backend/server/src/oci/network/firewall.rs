@@ -14,7 +14,15 @@ use super::address::INTERFACE;
 
 /// The rule, for iptables: the kernel comes by here before it asks the chains of others.
 const RULE: [&str; 9] = [
-    "FORWARD", "-i", "shellport+", "-o", "shellport+", "-m", "comment", "--comment", "shellport",
+    "FORWARD",
+    "-i",
+    "shellport+",
+    "-o",
+    "shellport+",
+    "-m",
+    "comment",
+    "--comment",
+    "shellport",
 ];
 
 /// The table, for nft.

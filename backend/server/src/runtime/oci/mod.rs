@@ -191,6 +191,8 @@ impl OciRuntime {
             created: jiff::Timestamp::now(),
             engine: self.engine.name().to_owned(),
             layers,
+            // The server removes it.
+            pin: None,
             program: Program {
                 argv: profile::argv(spec, image),
                 env,

@@ -147,4 +147,26 @@ macro_rules! on_backends {
     };
 }
 
-pub(crate) use on_backends;
+/// Makes a test of a case for each of the OCI engines: `on_engines!(case)`.
+macro_rules! on_engines {
+    ($case:ident) => {
+        mod $case {
+            #[test]
+            fn embedded() {
+                $crate::support::run::run("embedded", super::$case);
+            }
+
+            #[test]
+            fn crun() {
+                $crate::support::run::run("crun", super::$case);
+            }
+
+            #[test]
+            fn runc() {
+                $crate::support::run::run("runc", super::$case);
+            }
+        }
+    };
+}
+
+pub(crate) use {on_backends, on_engines};
