@@ -12,6 +12,7 @@ RUN npm run build
 # The binary, with the page and the agent inside.
 FROM rust:1-slim-bookworm AS server
 WORKDIR /src
+RUN apt-get update && apt-get install -y --no-install-recommends libseccomp-dev
 COPY Cargo.toml Cargo.lock ./
 COPY backend/ backend/
 COPY testdata/ testdata/
@@ -20,6 +21,7 @@ RUN cargo build --release --locked --package shellport
 
 # bookworm in both stages: the binary needs a glibc at least as new as the one it was linked with.
 FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends libseccomp2 && rm -rf /var/lib/apt/lists/*
 COPY --from=server /src/target/release/shellport /usr/local/bin/shellport
 # There is no USER: the usual engine socket belongs to root, and whoever may use it is root on that
 # host whatever their number in here. What the process does not need is taken away in

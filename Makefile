@@ -40,7 +40,7 @@ test: bootstrap-test build ## Install what the tests need and run every test
 	tools/test.sh test
 
 .PHONY: bench
-bench: bootstrap-test build ## Measure throughput and echo against a raw PTY and the engine's attach
+bench: bootstrap-test build ## Measure runtimes against each other, and terminals against a raw PTY and the engine's attach
 	tools/test.sh bench
 
 FUZZ_SECONDS ?= 60

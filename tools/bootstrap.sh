@@ -15,13 +15,12 @@ serve_needs=(
   /usr/include/stdlib.h:libc6-dev
   make:make
   curl:curl
+  /usr/include/seccomp.h:libseccomp-dev
 )
-# Podman is the engine that needs no daemon to be set up.
+# Shellport makes containers by itself; these give them networks.
 engine_needs=(
-  podman:podman
   /usr/lib/podman/netavark:netavark
   iptables:iptables
-  runc:runc
 )
 test_needs=(
   "${serve_needs[@]}"
@@ -30,6 +29,7 @@ test_needs=(
   ip:iproute2
   iptables:iptables
   runc:runc
+  crun:crun
   dockerd:docker.io
   podman:podman
   /usr/lib/podman/netavark:netavark

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Starts the server. Where no engine answers but Podman is installed, Podman's service runs beside
-# the server and ends with it; its containers do not.
+# Starts the server. As root it needs no engine. For anybody else, where none answers but Podman is
+# installed, Podman's service runs beside the server and ends with it; its containers do not.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly server=target/release/shellport
 
-if tools/find-engine.sh; then
+if [ "$(id -u)" = 0 ] || tools/find-engine.sh; then
   exec "$server" serve
 fi
 

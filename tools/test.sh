@@ -64,8 +64,9 @@ case ${1:-} in
     tools/leaks.sh
     ;;
   bench)
-    cargo bench --package shellport --bench terminal --no-run
+    cargo bench --package shellport --bench terminal --bench runtimes --no-run
     engines_up
+    tools/engines.sh exec cargo bench --offline --package shellport --bench runtimes
     tools/engines.sh exec cargo bench --offline --package shellport --bench terminal
     ;;
   *)

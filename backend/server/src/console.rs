@@ -27,6 +27,7 @@
 //! What is sent beside the descriptor differs from runtime to runtime and means nothing: crun sends
 //! a space, runc the name of the terminal, youki `/dev/ptmx`.
 
+use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -163,6 +164,15 @@ impl ConsoleSocket {
         &self.path
     }
 
+    /// Variables that tell a program in the container of the socket, for callers who want them there.
+    /// Nothing sets them otherwise.
+    pub fn variables(&self) -> [(&'static str, OsString); 2] {
+        [
+            ("CONSOLE_SOCKET", self.path.clone().into()),
+            ("CONTAINER_WRAPPED", "1".into()),
+        ]
+    }
+
     /// Waits for the terminal at most as long as `limit`, and returns its master: close-on-exec and
     /// checked to be one. Safe to cancel.
     ///
@@ -275,6 +285,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         for payload in [&b" "[..], b"/dev/pts/0", b"/dev/ptmx"] {
             let (socket, sent) = (socket(&parent), master());
+            assert_eq!(socket.variables()[0].1, socket.path());
             send(socket.path(), payload, &[sent.as_fd()]);
             let received = socket.receive(ConsoleSocket::PATIENCE).await.unwrap();
             let name = |fd: &OwnedFd| ptsname(fd, Vec::new()).unwrap();

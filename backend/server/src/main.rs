@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use shellport::cli::{
-    ArchiveCommand, AttachCommand, CommandError, CopyCommand, ExecCommand, FAILURE, ImageCommand,
-    KillCommand, ListCommand, LogsCommand, MonitorCommand, RemoveCommand, RunCommand, StatsCommand,
-    StopCommand, UnpackCommand,
+    ArchiveCommand, AttachCommand, CommandError, CopyCommand, DoctorCommand, ExecCommand, FAILURE,
+    ImageCommand, KillCommand, ListCommand, LogsCommand, MonitorCommand, RemoveCommand, RunCommand,
+    StatsCommand, StopCommand, UnpackCommand,
 };
 use shellport::config::{Config, LogFormat};
 use shellport::http::openapi::Document;
@@ -42,6 +42,7 @@ enum Command {
     Rm(RemoveCommand),
     /// Images of this machine, without a daemon.
     Image(ImageCommand),
+    Doctor(DoctorCommand),
     /// Print the description of the API.
     Openapi,
     #[command(hide = true)]
@@ -74,6 +75,10 @@ fn main() -> ExitCode {
         Command::Stop(command) => program(command.run()),
         Command::Kill(command) => program(command.run()),
         Command::Rm(command) => program(command.run()),
+        Command::Doctor(command) => block_on(command.run()).unwrap_or_else(|error| {
+            complain(&error);
+            ExitCode::FAILURE
+        }),
         Command::Openapi => {
             say(&Document::openapi().to_pretty_json().unwrap_or_default());
             ExitCode::SUCCESS

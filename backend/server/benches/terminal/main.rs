@@ -11,11 +11,13 @@
 
 mod cpu;
 mod engine;
+#[path = "../common/http.rs"]
 mod http;
 mod measure;
 mod raw;
 mod report;
 mod shellport;
+#[path = "../common/wait.rs"]
 mod wait;
 mod workload;
 

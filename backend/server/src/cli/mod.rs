@@ -1,6 +1,7 @@
 //! The commands beside the server.
 
 mod container;
+mod doctor;
 mod image;
 mod monitor;
 mod progress;
@@ -12,6 +13,7 @@ pub use self::container::{
     ArchiveCommand, AttachCommand, CommandError, CopyCommand, ExecCommand, FAILURE, KillCommand,
     ListCommand, LogsCommand, RemoveCommand, RunCommand, StatsCommand, StopCommand,
 };
+pub use self::doctor::DoctorCommand;
 pub use self::image::ImageCommand;
 pub use self::monitor::MonitorCommand;
 pub use self::unpack::UnpackCommand;

@@ -9,7 +9,8 @@
 //! engine/          the engine's own state; engine.log, its complaints
 //! pid              the container's first process, while it runs
 //! output           what it has said, where nobody was attached
-//! exit.json        how it ended, once everything of it but this directory has been removed
+//! exit.json        how it ended, once everything of it but this directory has been removed, and its
+//!                  network is being removed
 //! ```
 
 use std::fs::{self, File};

@@ -21,6 +21,7 @@ mod images;
 mod lifecycle;
 mod limits;
 mod logs;
+mod oci;
 mod orphans;
 mod profile;
 mod restart;

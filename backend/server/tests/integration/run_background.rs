@@ -115,7 +115,7 @@ fn more_programs_run_in_it(containers: &Containers) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &[0; 100_000]).unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &vec![0; 100_000]).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.stdout, b"100000\n");
     let mut terminal = containers.terminal(&["exec", "-it", "three", "sh"]);

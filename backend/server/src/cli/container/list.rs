@@ -46,7 +46,9 @@ impl ListCommand {
         if self.json {
             say_json(&found.iter().map(described).collect::<Vec<_>>());
         } else if self.quiet {
-            found.iter().for_each(|(name, _, _)| say(name));
+            for (name, _, _) in &found {
+                say(name);
+            }
         } else {
             let rows: Vec<_> = found.iter().map(row).collect();
             say_table(["NAME", "IMAGE", "COMMAND", "STATUS", "PORTS"], &rows);

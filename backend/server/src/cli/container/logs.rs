@@ -78,7 +78,10 @@ impl LogsCommand {
         for record in last {
             self.say(&record)?;
         }
-        while self.follow {
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
             // Looked at before the file: what comes after it is not missed.
             let runs = matches!(directory.state(), Ok(State::Running));
             while let Some(record) = read_whole(&mut file)? {
@@ -96,7 +99,6 @@ impl LogsCommand {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     fn say(&self, record: &Record) -> io::Result<()> {
@@ -107,14 +109,12 @@ impl LogsCommand {
             bytes.extend(format!("{} ", at.unwrap_or_default()).into_bytes());
         }
         bytes.extend(&record.bytes);
-        match record.stream {
-            2 => io::stderr().write_all(&bytes),
-            _ => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(&bytes)?;
-                stdout.flush()
-            }
+        if record.stream == 2 {
+            return io::stderr().write_all(&bytes);
         }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&bytes)?;
+        stdout.flush()
     }
 }
 

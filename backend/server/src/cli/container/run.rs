@@ -36,6 +36,7 @@ const LOG: u64 = 16 << 20;
 /// In the foreground nothing is left of the container when it has ended. In the background (--detach)
 /// it stays, with its files and its output, until `shellport rm`.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RunCommand {
     #[command(flatten)]
     place: Place,
@@ -236,11 +237,10 @@ impl RunCommand {
                     "a bridge needs netavark, which is not installed; it takes none and host";
                 return Err(CommandError::flag("--net", what));
             }
-            Some(Net::Bridge) => bridge(),
             Some(Net::Host) => Network::Host,
-            Some(Net::None) => Network::None,
+            Some(Net::Bridge) => bridge(),
             None if installed => bridge(),
-            None => Network::None,
+            Some(Net::None) | None => Network::None,
         };
         if !self.publish.is_empty() && !matches!(network, Network::Bridge { .. }) {
             let what = "ports lead into a network of the container's own; it takes --net bridge";

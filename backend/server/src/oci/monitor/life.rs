@@ -62,7 +62,7 @@ pub async fn watch(directory: &Directory, launcher: UnixStream) -> io::Result<()
         (Ok(engine), Ok(made)) => (engine, made),
         (engine, Err(error)) => {
             if let Ok(engine) = engine {
-                clean_up(directory, &container, &engine, None).await;
+                clean_up(directory, &container, &engine).await;
             }
             let cause = error.to_string();
             let _ = writer.say(Message::Failed { cause }).await;
@@ -94,17 +94,25 @@ pub async fn watch(directory: &Directory, launcher: UnixStream) -> io::Result<()
             Exit::LOST
         }
     };
-    clean_up(directory, &container, &engine, made.network).await;
+    clean_up(directory, &container, &engine).await;
+    // Before its network goes, which takes longer than all the rest, and which nobody waits for who
+    // starts it again or removes it.
+    if !container.remove {
+        directory.end(&Ended {
+            exit: exit.clone(),
+            at: jiff::Timestamp::now(),
+        })?;
+    }
+    if let Some(network) = made.network
+        && let Err(error) = network.disconnect().await
+    {
+        tracing::warn!(%error, "the container's network cannot be removed");
+    }
     if container.remove {
         directory.remove()?;
         if let Some(pin) = &container.pin {
             let _ = fs::remove_file(pin);
         }
-    } else {
-        directory.end(&Ended {
-            exit: exit.clone(),
-            at: jiff::Timestamp::now(),
-        })?;
     }
     service.tell(&Message::Exited { exit }).await;
     Ok(())
@@ -263,13 +271,8 @@ pub async fn open(
     }
 }
 
-/// Removes whatever was made but the directory.
-async fn clean_up(
-    directory: &Directory,
-    container: &Container,
-    engine: &Engine,
-    network: Option<Connected>,
-) {
+/// Removes whatever was made but the directory and the network.
+async fn clean_up(directory: &Directory, container: &Container, engine: &Engine) {
     let deleted = engine
         .command(directory, "delete")
         .arg("--force")
@@ -277,11 +280,6 @@ async fn clean_up(
     // It need not know the container: making it may have failed.
     if let Err(error) = deleted.run().await {
         tracing::debug!(%error, "the engine does not delete the container");
-    }
-    if let Some(network) = network
-        && let Err(error) = network.disconnect().await
-    {
-        tracing::warn!(%error, "the container's network cannot be removed");
     }
     let cgroup = Cgroup::new(&container.cgroup);
     if let Err(error) = cgroup.end(REMOVAL).await {

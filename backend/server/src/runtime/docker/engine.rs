@@ -38,6 +38,12 @@ impl Engine {
         self.endpoint.starts_with("unix://")
     }
 
+    /// Its name, version and address.
+    pub fn describe(&self) -> String {
+        let info = self.info();
+        format!("{} at {}", info.engine, info.endpoint)
+    }
+
     pub(super) fn info(&self) -> RuntimeInfo {
         let name = match self.kind {
             EngineKind::Docker => "Docker Engine",

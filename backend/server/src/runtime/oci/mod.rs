@@ -338,10 +338,14 @@ impl Runtime for OciRuntime {
                 oom: ended.exit.reason == Reason::Oom,
                 code: ended.exit.shell_code().map(i64::from),
             },
-            State::Lost => SandboxState::Exited {
-                oom: false,
-                code: None,
-            },
+            State::Lost => {
+                // Nobody would see its end, nor to what it leaves.
+                self.clear(&directory).await?;
+                SandboxState::Exited {
+                    oom: false,
+                    code: None,
+                }
+            }
         })
     }
 

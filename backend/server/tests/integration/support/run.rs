@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -18,7 +18,7 @@ use super::oci::{self, PROGRAM};
 use super::server::directory;
 
 /// How long anything may take.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// A data directory for containers of one engine.
 pub struct Containers {
@@ -43,7 +43,7 @@ impl Containers {
 
     /// `shellport` with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let line = self.line(arguments);
+        let line = line(arguments);
         let mut command = Command::new(&line[0]);
         command
             .args(&line[1..])
@@ -51,16 +51,6 @@ impl Containers {
             .env("SHELLPORT_OCI_ENGINE", self.engine)
             .stdin(Stdio::null());
         command
-    }
-
-    fn line(&self, arguments: &[&str]) -> Vec<String> {
-        let namespace = std::env::var("SHELLPORT_TEST_OCI_NAMESPACE");
-        let enter = namespace.iter().flat_map(|namespace| {
-            let file = format!("--net={namespace}");
-            ["nsenter".to_owned(), file, "--".to_owned()]
-        });
-        let arguments = arguments.iter().map(|&it| it.to_owned());
-        enter.chain([PROGRAM.to_owned()]).chain(arguments).collect()
     }
 
     /// What `shellport` does with these arguments.
@@ -99,7 +89,7 @@ impl Containers {
             ..PtySize::default()
         };
         let pair = native_pty_system().openpty(size).unwrap();
-        let line = self.line(arguments);
+        let line = line(arguments);
         let mut command = CommandBuilder::new(&line[0]);
         command.args(&line[1..]);
         command.env("SHELLPORT_DATA_DIR", self.path());
@@ -107,7 +97,7 @@ impl Containers {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
-        let (sender, output) = channel();
+        let (sender, output) = sync_channel(64);
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
@@ -150,6 +140,17 @@ pub fn run(engine: &str, case: impl FnOnce(&Containers)) {
         case(&containers);
         containers.finish();
     }
+}
+
+/// `shellport` with these arguments, in the network namespace for containers without a daemon.
+fn line(arguments: &[&str]) -> Vec<String> {
+    let namespace = std::env::var("SHELLPORT_TEST_OCI_NAMESPACE");
+    let enter = namespace.iter().flat_map(|namespace| {
+        let file = format!("--net={namespace}");
+        ["nsenter".to_owned(), file, "--".to_owned()]
+    });
+    let arguments = arguments.iter().map(|&it| it.to_owned());
+    enter.chain([PROGRAM.to_owned()]).chain(arguments).collect()
 }
 
 /// How many processes have this path in their command line.

@@ -1,0 +1,148 @@
+//! A session's life on each runtime, measured: from the request to the prompt, a command, a stop, a
+//! delete, and what an idle one costs in memory. `make bench` starts it beside the tests' engines;
+//! docs/runtimes.md holds the figures.
+
+#![expect(clippy::print_stdout, reason = "the table is the benchmark's purpose")]
+
+#[path = "../common/http.rs"]
+mod http;
+mod memory;
+mod server;
+#[path = "../common/wait.rs"]
+mod wait;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use self::server::Server;
+use self::wait::Result;
+
+/// Each round makes a session on every runtime, one after the other; the median counts.
+const ROUNDS: usize = 20;
+
+/// Idle sessions whose memory is measured.
+const IDLE: usize = 10;
+
+/// Until what a new sandbox has woken sleeps again.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// What is measured of a session, in the order of the table.
+const STEPS: [&str; 4] = ["create_to_prompt_ms", "exec_ms", "stop_ms", "delete_ms"];
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(bench()),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn bench() -> Result<()> {
+    let directory = tempfile::Builder::new()
+        .prefix("shellport-bench-")
+        .tempdir()?;
+    let mut servers = Vec::new();
+    for (name, flags) in runtimes() {
+        servers.push(Server::start(&name, &flags, directory.path()).await?);
+    }
+    let mut times = vec![vec![Vec::new(); STEPS.len()]; servers.len()];
+    for round in 0..=ROUNDS {
+        for (server, times) in servers.iter().zip(&mut times) {
+            let life = server.live().await?;
+            // The first one is dearer: an image is made ready, a network is made.
+            if round > 0 {
+                times
+                    .iter_mut()
+                    .zip(life)
+                    .for_each(|(all, one)| all.push(one));
+            }
+        }
+    }
+    let mut rows = Vec::new();
+    for (server, times) in servers.iter().zip(times) {
+        let before = memory::in_use()?;
+        let mut sessions = Vec::new();
+        for _ in 0..IDLE {
+            let (session, viewer) = server.open().await?;
+            drop(viewer);
+            sessions.push(session);
+        }
+        sleep(SETTLE).await;
+        let used = memory::in_use()?.saturating_sub(before);
+        for session in sessions {
+            server.delete(&session).await?;
+        }
+        let medians: Vec<_> = times.into_iter().map(median).collect();
+        #[expect(clippy::cast_precision_loss, reason = "megabytes")]
+        let memory = used as f64 / IDLE as f64 / f64::from(1 << 20);
+        rows.push((server.name().to_owned(), medians, memory));
+    }
+    report(&rows, Path::new("../../target/bench/runtimes.json"))?;
+    for server in servers {
+        server.end().await?;
+    }
+    Ok(())
+}
+
+/// Those that are there, with the flags of a server that uses them.
+fn runtimes() -> Vec<(String, Vec<String>)> {
+    let mut all = Vec::new();
+    for (name, variable) in [
+        ("docker", "SHELLPORT_TEST_DOCKER"),
+        ("podman", "SHELLPORT_TEST_PODMAN"),
+    ] {
+        match std::env::var(variable) {
+            Ok(address) => all.push((name.to_owned(), vec![format!("--engine={address}")])),
+            Err(_) => println!("skip: no {name} ({variable} is not set)"),
+        }
+    }
+    for name in ["embedded", "crun", "runc"] {
+        let program = Path::new(env!("CARGO_BIN_EXE_shellport"));
+        match shellport::oci::engine::Engine::find(name, program) {
+            Ok(_) => all.push((
+                name.to_owned(),
+                vec!["--runtime=oci".to_owned(), format!("--oci-engine={name}")],
+            )),
+            Err(error) => println!("skip: {error}"),
+        }
+    }
+    all
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn report(rows: &[(String, Vec<f64>, f64)], file: &Path) -> Result<()> {
+    println!("| runtime | create to prompt, ms | exec, ms | stop, ms | delete, ms | idle, MiB |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    let mut all = Vec::new();
+    for (name, medians, memory) in rows {
+        let cells: Vec<_> = medians.iter().map(|it| format!("{it:.0}")).collect();
+        println!("| {name} | {} | {memory:.1} |", cells.join(" | "));
+        let mut row = json!({"runtime": name, "idle_mib": memory});
+        for (step, median) in STEPS.iter().zip(medians) {
+            row[step] = json!(median);
+        }
+        all.push(row);
+    }
+    if let Some(parent) = file.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::write(file, serde_json::to_vec_pretty(&all)?)?;
+    Ok(())
+}
