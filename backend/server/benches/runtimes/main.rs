@@ -30,6 +30,9 @@ const IDLE: usize = 10;
 /// Until what a new sandbox has woken sleeps again.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// Between two sessions.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// What is measured of a session, in the order of the table.
 const STEPS: [&str; 4] = ["create_to_prompt_ms", "exec_ms", "stop_ms", "delete_ms"];
 
@@ -62,6 +65,8 @@ async fn bench() -> Result<()> {
     for round in 0..=ROUNDS {
         for (server, times) in servers.iter().zip(&mut times) {
             let life = server.live().await?;
+            // Its network is still being removed, which would hold up the next one's.
+            sleep(PAUSE).await;
             // The first one is dearer: an image is made ready, a network is made.
             if round > 0 {
                 times
@@ -132,7 +137,7 @@ fn report(rows: &[(String, Vec<f64>, f64)], file: &Path) -> Result<()> {
     println!("| --- | ---: | ---: | ---: | ---: | ---: |");
     let mut all = Vec::new();
     for (name, medians, memory) in rows {
-        let cells: Vec<_> = medians.iter().map(|it| format!("{it:.0}")).collect();
+        let cells: Vec<_> = medians.iter().map(|it| format!("{it:.1}")).collect();
         println!("| {name} | {} | {memory:.1} |", cells.join(" | "));
         let mut row = json!({"runtime": name, "idle_mib": memory});
         for (step, median) in STEPS.iter().zip(medians) {
