@@ -240,3 +240,14 @@ fn a_killed_monitor_leaves_nothing_for_long(containers: &Containers) {
     containers.success(&["rm", "seven"]);
 }
 on_engines!(a_killed_monitor_leaves_nothing_for_long);
+
+/// Whoever removes a container's directory under it has removed the container.
+fn a_directory_that_is_gone_keeps_nothing_alive(containers: &Containers) {
+    start(containers, "eight", &[], "sleep 1000");
+    let path = containers.path().join("containers/eight");
+    fs::remove_dir_all(path.join("engine")).unwrap();
+    let mut stop = containers.command(&["kill", "eight"]);
+    assert!(stop.output().unwrap().status.success());
+    containers.success(&["rm", "eight"]);
+}
+on_engines!(a_directory_that_is_gone_keeps_nothing_alive);

@@ -76,6 +76,7 @@ pub async fn watch(directory: &Directory, launcher: UnixStream) -> io::Result<()
             engine: engine.clone(),
             directory: directory.clone(),
             id: container.id.clone(),
+            pid: made.pid,
         },
     );
     let exit = run(

@@ -38,6 +38,8 @@ pub enum Target {
         directory: Directory,
         /// What the engine calls it.
         id: String,
+        /// The process.
+        pid: Pid,
     },
     /// Another process of one.
     Process(Pid),
@@ -112,10 +114,18 @@ impl Service {
                 engine,
                 directory,
                 id,
+                pid,
             } => {
                 let call = engine.command(directory, "kill").arg(id);
                 let done = call.arg(signal.to_string()).run().await;
-                done.map_err(io::Error::other)
+                match done.map_err(io::Error::other) {
+                    // Whatever has become of the engine's state, the process is to end. It is a child, so
+                    // nobody else has its number.
+                    Err(_) if signal == Signal::SIGKILL as i32 => {
+                        kill(*pid, Signal::SIGKILL).map_err(Into::into)
+                    }
+                    result => result,
+                }
             }
             Target::Process(pid) => {
                 let signal = Signal::try_from(signal)?;
