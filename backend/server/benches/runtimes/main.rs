@@ -21,6 +21,9 @@ use tokio::time::sleep;
 use self::server::Server;
 use self::wait::Result;
 
+/// The image of sessions, where it is not said otherwise.
+const IMAGE: &str = "shellport-test/busybox:1";
+
 /// Each round makes a session on every runtime, one after the other; the median counts.
 const ROUNDS: usize = 20;
 
@@ -58,8 +61,8 @@ async fn bench() -> Result<()> {
         .prefix("shellport-bench-")
         .tempdir()?;
     let mut servers = Vec::new();
-    for (name, flags) in runtimes() {
-        servers.push(Server::start(&name, &flags, directory.path()).await?);
+    for (name, flags, image) in runtimes() {
+        servers.push(Server::start(&name, &flags, image, directory.path()).await?);
     }
     let mut times = vec![vec![Vec::new(); STEPS.len()]; servers.len()];
     for round in 0..=ROUNDS {
@@ -102,15 +105,17 @@ async fn bench() -> Result<()> {
     Ok(())
 }
 
-/// Those that are there, with the flags of a server that uses them.
-fn runtimes() -> Vec<(String, Vec<String>)> {
+/// Those that are there, with the flags of a server that uses them, and an image.
+fn runtimes() -> Vec<(String, Vec<String>, &'static str)> {
     let mut all = Vec::new();
     for (name, variable) in [
         ("docker", "SHELLPORT_TEST_DOCKER"),
         ("podman", "SHELLPORT_TEST_PODMAN"),
     ] {
         match std::env::var(variable) {
-            Ok(address) => all.push((name.to_owned(), vec![format!("--engine={address}")])),
+            Ok(address) => {
+                all.push((name.to_owned(), vec![format!("--engine={address}")], IMAGE));
+            }
             Err(_) => println!("skip: no {name} ({variable} is not set)"),
         }
     }
@@ -120,10 +125,13 @@ fn runtimes() -> Vec<(String, Vec<String>)> {
             Ok(_) => all.push((
                 name.to_owned(),
                 vec!["--runtime=oci".to_owned(), format!("--oci-engine={name}")],
+                IMAGE,
             )),
             Err(error) => println!("skip: {error}"),
         }
     }
+    let flags = vec!["--runtime=oci".to_owned()];
+    all.push(("embedded, image host".to_owned(), flags, "host"));
     all
 }
 

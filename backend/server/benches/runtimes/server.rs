@@ -21,15 +21,13 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use super::http::Client;
 use super::wait::{Result, STEP, within};
 
-/// The image of every session.
-const IMAGE: &str = "shellport-test/busybox:1";
-
 /// How often a session is looked at that is to stop.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// A server, and what it is called in the table.
 pub struct Server {
     name: String,
+    image: &'static str,
     child: Child,
     /// What it prints further is not read, but printing must not fail.
     _stdout: Lines<BufReader<ChildStdout>>,
@@ -40,8 +38,13 @@ pub struct Server {
 pub type Viewer = WebSocketStream<TcpStream>;
 
 impl Server {
-    /// Starts one with these flags, in a directory below `directory`.
-    pub async fn start(name: &str, flags: &[String], directory: &Path) -> Result<Self> {
+    /// Starts one with these flags, for sessions of this image, in a directory below `directory`.
+    pub async fn start(
+        name: &str,
+        flags: &[String],
+        image: &'static str,
+        directory: &Path,
+    ) -> Result<Self> {
         let program = env!("CARGO_BIN_EXE_shellport");
         let data_dir = directory.join(name);
         std::fs::create_dir(&data_dir)?;
@@ -82,6 +85,7 @@ impl Server {
         let (address, token) = address.ok_or("the server's address is not understood")?;
         Ok(Self {
             name: name.to_owned(),
+            image,
             child,
             _stdout: lines,
             client: Client {
@@ -131,7 +135,7 @@ impl Server {
 
     /// Makes a session, and waits for the prompt of its terminal.
     pub async fn open(&self) -> Result<(String, Viewer)> {
-        let wish = json!({"image": IMAGE});
+        let wish = json!({"image": self.image});
         let made = self.ask(Method::POST, "/api/v1/sessions?wait=running", &wish);
         let made = made.await?;
         let session = made["id"]

@@ -47,6 +47,9 @@ pub enum CommandError {
         /// What is wrong, and what it takes.
         what: String,
     },
+    /// Not root.
+    #[error("containers without a daemon need root, for now")]
+    NotRoot,
     /// No such container.
     #[error("there is no container {0:?}; `shellport ps --all` lists those there are")]
     Missing(String),

@@ -207,6 +207,9 @@ impl RunCommand {
 
     /// What can be said before anything is made.
     fn check(&self) -> Result<(), CommandError> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err(CommandError::NotRoot);
+        }
         if self.tty && !self.detach {
             let input = io::stdin().is_terminal();
             if !input && (self.interactive || !io::stdout().is_terminal()) {
