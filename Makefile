@@ -21,7 +21,7 @@ help: ## Say what there is
 
 .PHONY: serve
 serve: bootstrap-serve build ## Build what is missing and start the server on 127.0.0.1:8022
-	exec tools/serve.sh
+	exec target/release/shellport serve
 
 .PHONY: build
 build: $(frontend_built) ## Build the page and the release binary

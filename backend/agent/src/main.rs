@@ -23,6 +23,8 @@ mod terminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rustix::process::{Pid, Signal, getpid, set_parent_process_death_signal};
+
 const USAGE: &str = "usage: shellport-agent init DIRECTORY [-- COMMAND [ARGUMENT ...]]
        shellport-agent bridge DIRECTORY
        shellport-agent supervise -- COMMAND [ARGUMENT ...]
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(code).unwrap_or(1));
         }
         Some("supervise") => {
+            follow_parent();
             let argv = arguments.skip_while(|it| it == "--").collect();
             return match supervise::main(argv) {
                 Ok(code) => ExitCode::from(code),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
             };
         }
         Some("init") => arguments.next().map(|directory| {
+            follow_parent();
             system::set_default_variable("SHELL", "/bin/sh");
             let command = arguments.skip_while(|it| it == "--").collect();
             init::main(&PathBuf::from(directory), command)
@@ -56,6 +60,13 @@ fn main() -> ExitCode {
         Some(Ok(())) => ExitCode::SUCCESS,
         Some(Err(error)) => complain(&format!("shellport-agent: {error}"), 1),
         None => complain(USAGE, 2),
+    }
+}
+
+/// Ends a sandbox with whoever watches it: nobody would see its end, nor to what it leaves.
+fn follow_parent() {
+    if getpid() == Pid::INIT {
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
     }
 }
 

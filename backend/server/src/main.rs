@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use shellport::cli::{
     ArchiveCommand, AttachCommand, CommandError, CopyCommand, DoctorCommand, ExecCommand, FAILURE,
-    ImageCommand, KillCommand, ListCommand, LogsCommand, MonitorCommand, RemoveCommand, RunCommand,
-    StatsCommand, StopCommand, UnpackCommand,
+    ImageCommand, KillCommand, ListCommand, LogsCommand, MapIdsCommand, MonitorCommand,
+    RemoveCommand, RunCommand, StatsCommand, StopCommand, UnpackCommand, UnshareCommand,
 };
 use shellport::config::{Config, LogFormat};
 use shellport::http::openapi::Document;
 use shellport::oci::embedded::EmbeddedCommand;
+use shellport::rootless;
 use shellport::runtime::Isolation;
-use shellport::server::{Server, StartError};
+use shellport::server::{self, Server, StartError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use utoipa::OpenApi;
@@ -45,6 +46,9 @@ enum Command {
     Doctor(DoctorCommand),
     /// Print the description of the API.
     Openapi,
+    Unshare(UnshareCommand),
+    #[command(hide = true)]
+    MapIds(MapIdsCommand),
     #[command(hide = true)]
     UnpackLayer(UnpackCommand),
     #[command(hide = true)]
@@ -59,22 +63,29 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(config) => {
             start_log(&config);
-            outcome(block_on(serve(*config)))
+            start(*config)
         }
-        Command::Image(command) => {
+        Command::Image(command) => as_root(|| {
             start_warnings();
             outcome(block_on(command.run()))
-        }
-        Command::Run(command) => program(async { command.run().await }),
-        Command::Exec(command) => program(command.run()),
+        }),
+        Command::Run(command) => as_root(|| program(async { command.run().await })),
+        Command::Exec(command) => match command.join() {
+            Ok(()) => program(command.run()),
+            Err(error) => ended_with(Err(error)),
+        },
         Command::Attach(command) => program(command.run()),
         Command::Ps(command) => ended_with(command.run()),
         Command::Logs(command) => ended_with(command.run()),
         Command::Stats(command) => ended_with(command.run()),
-        Command::Cp(command) => ended_with(command.run()),
+        Command::Cp(command) => match command.join() {
+            Ok(()) => ended_with(command.run()),
+            Err(error) => ended_with(Err(error)),
+        },
         Command::Stop(command) => program(command.run()),
         Command::Kill(command) => program(command.run()),
-        Command::Rm(command) => program(command.run()),
+        Command::Rm(command) => as_root(|| program(command.run())),
+        Command::Unshare(command) => as_root(|| ended_with(command.run())),
         Command::Doctor(command) => block_on(command.run()).unwrap_or_else(|error| {
             complain(&error);
             ExitCode::FAILURE
@@ -83,6 +94,7 @@ fn main() -> ExitCode {
             say(&Document::openapi().to_pretty_json().unwrap_or_default());
             ExitCode::SUCCESS
         }
+        Command::MapIds(command) => command.run(),
         // Before there is any thread.
         Command::UnpackLayer(command) => command.run(),
         Command::Archive(command) => command.run(),
@@ -91,6 +103,34 @@ fn main() -> ExitCode {
             command.run()
         }
         Command::Oci(command) => command.run(),
+    }
+}
+
+/// Starts the server, as root of a namespace where it makes containers itself.
+fn start(config: Config) -> ExitCode {
+    let looking = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let looking = looking.expect("files can be opened");
+    let is_daemonless = looking.block_on(server::is_daemonless(&config));
+    // Its threads have ended then.
+    drop(looking);
+    let serving = || outcome(block_on(serve(config)));
+    if is_daemonless {
+        as_root(serving)
+    } else {
+        serving()
+    }
+}
+
+/// Does what only root can, as root or as an ordinary user. There must be no other thread.
+fn as_root(work: impl FnOnce() -> ExitCode) -> ExitCode {
+    match rootless::enter() {
+        Ok(()) => work(),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(FAILURE)
+        }
     }
 }
 
@@ -137,6 +177,12 @@ async fn serve(config: Config) -> Result<(), StartError> {
         endpoint = runtime.endpoint,
         "runtime"
     );
+    // Processes of this machine are not limited in anything else either.
+    if runtime.isolation == Isolation::Container {
+        for limitation in &runtime.limitations {
+            tracing::warn!("{}", limitation.advice());
+        }
+    }
     if runtime.isolation == Isolation::None {
         tracing::warn!("NO ISOLATION: shells run on this machine as the server's own user");
     }

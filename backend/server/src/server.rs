@@ -23,7 +23,7 @@ use crate::config::{Config, ConfigError, Limits, OnShutdown, RuntimeName, Secret
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{App, router};
 use crate::metrics::Metrics;
-use crate::oci::host;
+use crate::oci::{host, network};
 use crate::runtime::docker::{self, DockerRuntime};
 use crate::runtime::oci::{OciError, OciRuntime};
 use crate::runtime::process::ProcessRuntime;
@@ -87,7 +87,7 @@ pub enum StartError {
     NoEngine(#[source] RuntimeError, OciError),
     /// A network that the runtime cannot give.
     #[error("--network {}: this runtime cannot give it{}", .0.as_str(), .1)]
-    Network(Network, &'static str),
+    Network(Network, String),
     /// What an earlier server left.
     #[error("cannot take over the sessions that are there: {0}")]
     Reconcile(#[from] ReconcileError),
@@ -207,6 +207,15 @@ impl Server {
     }
 }
 
+/// Whether a server with this configuration makes containers itself.
+pub async fn is_daemonless(config: &Config) -> bool {
+    match (config.runtime, &config.engine) {
+        (Some(runtime), _) => runtime == RuntimeName::Oci,
+        (None, Some(_)) => false,
+        (None, None) => docker::find(None).await.is_err(),
+    }
+}
+
 /// What the operator has asked for, else an engine that answers, else our own.
 async fn runtime(config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Runtime>, StartError> {
     let agent = agent::install(&data_dir.path().join("agent")).map_err(StartError::Agent)?;
@@ -264,9 +273,10 @@ async fn oci(config: &Config, data_dir: &DataDir, agent: PathBuf) -> Result<OciR
 /// The operator's limits, and what this runtime makes of those that are not said.
 fn limits(mut limits: Limits, runtime: &RuntimeInfo) -> Result<Limits, StartError> {
     let hint = if runtime.networks.contains(&Network::Bridge) {
-        ""
+        String::new()
     } else {
-        "; a bridge needs netavark, which is not installed"
+        let tool = network::missing();
+        format!("; a bridge needs {tool}, which is not installed")
     };
     match limits.network {
         Some(network) if !runtime.networks.contains(&network) => {

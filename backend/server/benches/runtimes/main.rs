@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table is the benchmark's purpose")]
 
+mod engine;
 #[path = "../common/http.rs"]
 mod http;
 mod memory;
@@ -18,8 +19,12 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::sleep;
 
+use self::engine::Engine;
 use self::server::Server;
 use self::wait::Result;
+
+/// The variable with the address of the tests' Docker Engine.
+const DOCKER: &str = "SHELLPORT_TEST_DOCKER";
 
 /// The image of sessions, where it is not said otherwise.
 const IMAGE: &str = "shellport-test/busybox:1";
@@ -60,14 +65,18 @@ async fn bench() -> Result<()> {
     let directory = tempfile::Builder::new()
         .prefix("shellport-bench-")
         .tempdir()?;
-    let mut servers = Vec::new();
+    let mut subjects = Vec::new();
     for (name, flags, image) in runtimes() {
-        servers.push(Server::start(&name, &flags, image, directory.path()).await?);
+        let server = Server::start(&name, &flags, image, directory.path()).await?;
+        subjects.push(Subject::Server(Box::new(server)));
     }
-    let mut times = vec![vec![Vec::new(); STEPS.len()]; servers.len()];
+    if let Ok(address) = std::env::var(DOCKER) {
+        subjects.insert(0, Subject::Engine(Engine::new(&address, IMAGE)?));
+    }
+    let mut times = vec![vec![Vec::new(); STEPS.len()]; subjects.len()];
     for round in 0..=ROUNDS {
-        for (server, times) in servers.iter().zip(&mut times) {
-            let life = server.live().await?;
+        for (subject, times) in subjects.iter().zip(&mut times) {
+            let life = subject.live().await?;
             // Its network is still being removed, which would hold up the next one's.
             sleep(PAUSE).await;
             // The first one is dearer: an image is made ready, a network is made.
@@ -80,38 +89,74 @@ async fn bench() -> Result<()> {
         }
     }
     let mut rows = Vec::new();
-    for (server, times) in servers.iter().zip(times) {
+    for (subject, times) in subjects.iter().zip(times) {
         let before = memory::in_use()?;
         let mut sessions = Vec::new();
         for _ in 0..IDLE {
-            let (session, viewer) = server.open().await?;
-            drop(viewer);
-            sessions.push(session);
+            sessions.push(subject.open().await?);
         }
         sleep(SETTLE).await;
         let used = memory::in_use()?.saturating_sub(before);
         for session in sessions {
-            server.delete(&session).await?;
+            subject.delete(&session).await?;
         }
         let medians: Vec<_> = times.into_iter().map(median).collect();
         #[expect(clippy::cast_precision_loss, reason = "megabytes")]
         let memory = used as f64 / IDLE as f64 / f64::from(1 << 20);
-        rows.push((server.name().to_owned(), medians, memory));
+        rows.push((subject.name().to_owned(), medians, memory));
     }
     report(&rows, Path::new("../../target/bench/runtimes.json"))?;
-    for server in servers {
-        server.end().await?;
+    for subject in subjects {
+        if let Subject::Server(server) = subject {
+            server.end().await?;
+        }
     }
     Ok(())
+}
+
+/// What is measured.
+enum Subject {
+    /// Docker Engine by itself.
+    Engine(Engine),
+    /// A server of ours.
+    Server(Box<Server>),
+}
+
+impl Subject {
+    fn name(&self) -> &str {
+        match self {
+            Self::Engine(_) => "Docker Engine by itself",
+            Self::Server(server) => server.name(),
+        }
+    }
+
+    async fn live(&self) -> Result<Vec<f64>> {
+        match self {
+            Self::Engine(engine) => engine.live().await,
+            Self::Server(server) => server.live().await,
+        }
+    }
+
+    /// Something that idles.
+    async fn open(&self) -> Result<String> {
+        match self {
+            Self::Engine(engine) => engine.open().await,
+            Self::Server(server) => server.open().await.map(|(session, _)| session),
+        }
+    }
+
+    async fn delete(&self, idle: &str) -> Result<()> {
+        match self {
+            Self::Engine(engine) => engine.delete(idle).await,
+            Self::Server(server) => server.delete(idle).await,
+        }
+    }
 }
 
 /// Those that are there, with the flags of a server that uses them, and an image.
 fn runtimes() -> Vec<(String, Vec<String>, &'static str)> {
     let mut all = Vec::new();
-    for (name, variable) in [
-        ("docker", "SHELLPORT_TEST_DOCKER"),
-        ("podman", "SHELLPORT_TEST_PODMAN"),
-    ] {
+    for (name, variable) in [("docker", DOCKER), ("podman", "SHELLPORT_TEST_PODMAN")] {
         match std::env::var(variable) {
             Ok(address) => {
                 all.push((name.to_owned(), vec![format!("--engine={address}")], IMAGE));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::Args;
 use indicatif::HumanBytes;
@@ -16,6 +16,7 @@ use crate::oci::cgroup::{self, Version};
 use crate::oci::engine::{EMBEDDED, Engine, KNOWN};
 use crate::oci::network;
 use crate::runtime::docker;
+use crate::{programs, rootless};
 
 /// The oldest kernel with everything that containers are made with here: openat2(2) and pidfds.
 const KERNEL: [u32; 3] = [5, 6, 0];
@@ -123,14 +124,33 @@ fn show(finding: &Finding) {
 }
 
 fn user() -> Finding {
-    let root = nix::unistd::geteuid().is_root();
-    let (level, found) = if root {
-        (Level::Ok, "root")
+    if nix::unistd::geteuid().is_root() {
+        return finding(Level::Ok, "user", "root", "");
+    }
+    // A further process does not change what this one can do.
+    let program = std::env::current_exe().unwrap_or_default();
+    let mut trying = Command::new(program);
+    let tried = trying.args(["unshare", "true"]).output();
+    match tried {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim().trim_start_matches("shellport: ").to_owned();
+            let advice = "allow user namespaces: sysctl user.max_user_namespaces=28633 \
+                          kernel.unprivileged_userns_clone=1 \
+                          kernel.apparmor_restrict_unprivileged_userns=0; or be root";
+            return finding(Level::Bad, "user", said, advice);
+        }
+        Err(error) => return finding(Level::Bad, "user", error.to_string(), "be root"),
+    }
+    if rootless::has_subordinates() {
+        finding(Level::Ok, "user", "not root, with further ids", "")
     } else {
-        (Level::Bad, "not root")
-    };
-    let advice = "the runtime oci and shellport run need root; Docker or rootless Podman do not";
-    finding(level, "user", found, advice)
+        let found = "not root, without further ids";
+        let advice = "sandboxes have one user only; install newuidmap (the package uidmap), and then \
+                      usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER";
+        finding(Level::Warn, "user", found, advice)
+    }
 }
 
 fn kernel() -> Finding {
@@ -212,6 +232,11 @@ fn cgroups() -> Finding {
         Version::Hybrid => "version 1, and an empty one of version 2",
         Version::Two => "version 2",
     };
+    if missing.is_empty() && !cgroup::can_make() {
+        let found = format!("{name}, which this user may not use");
+        let advice = "containers are not limited in memory, CPU and processes; be root where they have to be";
+        return finding(Level::Warn, "cgroups", found, advice);
+    }
     if missing.is_empty() {
         return finding(Level::Ok, "cgroups", name, "");
     }
@@ -225,7 +250,7 @@ fn user_namespaces() -> Finding {
     let most = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
     let most: u64 = most.trim().parse().unwrap_or(0);
     let level = if most > 0 { Level::Ok } else { Level::Warn };
-    let advice = "rootless Docker and Podman need them: sysctl user.max_user_namespaces=28633";
+    let advice = "containers of ordinary users need them: sysctl user.max_user_namespaces=28633";
     finding(level, "user namespaces", format!("up to {most}"), advice)
 }
 
@@ -245,12 +270,19 @@ fn seccomp() -> Finding {
 }
 
 fn networks() -> Finding {
-    let firewall = ["iptables", "nft"].into_iter().find(|name| {
-        let places = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
-        places
-            .iter()
-            .any(|place| Path::new(place).join(name).exists())
-    });
+    if !nix::unistd::geteuid().is_root() {
+        return match programs::find("slirp4netns") {
+            Some(path) => finding(Level::Ok, "networks", path.display().to_string(), ""),
+            None => finding(
+                Level::Warn,
+                "networks",
+                "without slirp4netns",
+                "containers have loopback only, or the machine's network; install it",
+            ),
+        };
+    }
+    let mut firewalls = ["iptables", "nft"].into_iter();
+    let firewall = firewalls.find(|name| programs::find(name).is_some());
     match (network::netavark(), firewall) {
         (Some(path), Some(firewall)) => {
             let found = format!("{} with {firewall}", path.display());

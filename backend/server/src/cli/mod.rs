@@ -4,6 +4,7 @@ mod container;
 mod doctor;
 mod image;
 mod monitor;
+mod namespace;
 mod progress;
 mod unpack;
 
@@ -16,6 +17,7 @@ pub use self::container::{
 pub use self::doctor::DoctorCommand;
 pub use self::image::ImageCommand;
 pub use self::monitor::MonitorCommand;
+pub use self::namespace::{MapIdsCommand, UnshareCommand};
 pub use self::unpack::UnpackCommand;
 
 /// The command's own output: what a script reads.

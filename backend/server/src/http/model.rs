@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use shellport_wire::{agent, exit};
 use utoipa::ToSchema;
 
+use crate::runtime::Limitation;
 use crate::session::{Network, Profile, State, View};
 use crate::units::{format_duration, parse_duration, parse_size};
 
@@ -66,6 +67,8 @@ pub struct Session {
     ended_at: Option<Timestamp>,
     /// The image's own command, when it runs beside the terminals.
     main: Option<Main>,
+    /// What its runtime cannot do for it on this machine, although it says so here.
+    limitations: Vec<Limitation>,
 }
 
 /// How far a making is.
@@ -157,6 +160,7 @@ impl From<&View> for Session {
                 argv: main.argv,
                 exit: main.exit.map(Into::into),
             }),
+            limitations: view.limitations.clone(),
         }
     }
 }

@@ -11,7 +11,7 @@ use oci_spec::image::{Arch, ConfigBuilder, ImageConfigurationBuilder, Os, RootFs
 use super::layout::{Found, Source, make_manifest};
 use super::place::Place;
 use super::store::{chains, parse_configuration};
-use super::{Digest, Image, ImageError, Store, parse, platform, require_root};
+use super::{Digest, Image, ImageError, Store, parse, platform};
 
 /// Imports the archive, compressed or not, that can be read from `archive`, under the name `name` or
 /// else those that the archive gives. The images, which are one for each name.
@@ -25,7 +25,6 @@ pub async fn import(
 ) -> Result<Vec<Image>, ImageError> {
     let name = name.map(parse).transpose()?;
     let name = name.map(|name| name.whole());
-    require_root()?;
     let _using = store.using().await?;
     let place = store.place().await?;
     let (digest, size) = place

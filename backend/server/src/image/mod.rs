@@ -38,9 +38,6 @@ pub enum ImageError {
         /// What is wrong with it.
         cause: String,
     },
-    /// Not root.
-    #[error("layers are unpacked by root, who alone can keep the owners of their files")]
-    NotRoot,
     /// An archive that does not say how its image is called.
     #[error("the archive gives its image no name; say one behind it")]
     Nameless,
@@ -119,14 +116,5 @@ impl ImageError {
             what,
             cause: cause.to_string(),
         }
-    }
-}
-
-/// Refuses to begin what only root can finish.
-fn require_root() -> Result<(), ImageError> {
-    if nix::unistd::geteuid().is_root() {
-        Ok(())
-    } else {
-        Err(ImageError::NotRoot)
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::download::download;
 use super::registry::{Registry, digest};
 use super::store::{chains, parse_configuration};
-use super::{Digest, Image, ImageError, Store, parse, platform, require_root};
+use super::{Digest, Image, ImageError, Store, parse, platform};
 
 /// Layers that are brought at once.
 const AT_ONCE: usize = 4;
@@ -64,7 +64,6 @@ pub type ProgressSink = watch::Sender<Progress>;
 /// until then is kept for the next pull.
 pub async fn pull(store: &Store, name: &str, progress: &ProgressSink) -> Result<Image, ImageError> {
     let image = parse(name)?;
-    require_root()?;
     let _using = store.using().await?;
     let registry = Registry::of(image.clone()).await?;
     let (manifest, bytes) = registry.manifest().await?;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::rootless;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 /// Bytes of an image's list of users or groups that are read.
@@ -31,6 +32,17 @@ pub enum AccountError {
     /// The image has no such group.
     #[error("user: {0:?} is not a group of the image; a number always works")]
     Group(String),
+    /// Whoever makes the container is not root, and has not got these ids.
+    #[error(
+        "user: {uid}:{gid} is none of the ids that containers of this user can have; root is, and what \
+         /etc/subuid and /etc/subgid give (with newuidmap installed)"
+    )]
+    Beyond {
+        /// The user.
+        uid: u32,
+        /// The group.
+        gid: u32,
+    },
     /// The image's lists.
     #[error("the image's {0} cannot be read: {1}")]
     List(&'static str, #[source] io::Error),
@@ -44,7 +56,14 @@ impl Account {
     pub fn find(root: &Path, user: &str) -> Result<Self, AccountError> {
         let users = list(root, "etc/passwd")?;
         let groups = list(root, "etc/group")?;
-        resolve(user, &users, &groups)
+        let mut account = resolve(user, &users, &groups)?;
+        let (uid, gid) = (account.uid, account.gid);
+        if !rootless::has_user(uid) || !rootless::has_group(gid) {
+            return Err(AccountError::Beyond { uid, gid });
+        }
+        // Without them it can do less.
+        account.groups.retain(|group| rootless::has_group(*group));
+        Ok(account)
     }
 }
 

@@ -11,6 +11,7 @@ use super::account::Account;
 use super::cgroup;
 use super::container::{Bind, Container, Network, Stdio, Tmpfs};
 use super::seccomp;
+use crate::rootless;
 use crate::runtime::profile::{DEFAULT_PATH, ulimits};
 
 /// What `config.json` says of a container whose program runs as `account`. `bundle` is the directory
@@ -32,10 +33,10 @@ pub fn configuration(
         "linux": {
             "cgroupsPath": container.cgroup,
             "namespaces": namespaces(container),
-            "resources": resources(container),
+            "resources": container.cgroup.as_ref().map(|_| resources(container)),
             "seccomp": seccomp::filter(),
             "maskedPaths": MASKED,
-            "readonlyPaths": read_only(),
+            "readonlyPaths": read_only(container),
         },
     }))
 }
@@ -73,8 +74,11 @@ const READ_ONLY: [&str; 5] = [
 
 /// With the hierarchies of cgroups: not every engine heeds that those of version 1 are to be read
 /// only, and whoever writes to them raises their own limits.
-fn read_only() -> Vec<String> {
-    let hierarchies = cgroup::hierarchies();
+fn read_only(container: &Container) -> Vec<String> {
+    let hierarchies = match container.cgroup {
+        Some(_) => cgroup::hierarchies(),
+        None => Vec::new(),
+    };
     let hierarchies = hierarchies
         .iter()
         .map(|it| it.to_string_lossy().into_owned());
@@ -184,6 +188,18 @@ fn resources(container: &Container) -> Value {
 
 fn mounts(container: &Container, bundle: &Path) -> Vec<Value> {
     let special = |target: &str, kind: &str, options: &[&str]| json!({"destination": target, "type": kind, "source": kind, "options": options});
+    let mut terminals = vec![
+        "nosuid",
+        "noexec",
+        "newinstance",
+        "ptmxmode=0666",
+        "mode=0620",
+    ];
+    // The group `tty`, nearly everywhere.
+    if rootless::has_group(5) {
+        terminals.push("gid=5");
+    }
+    let devices = ["nosuid", "noexec", "nodev", "ro"];
     let mut mounts = vec![
         special("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         special(
@@ -191,31 +207,27 @@ fn mounts(container: &Container, bundle: &Path) -> Vec<Value> {
             "tmpfs",
             &["nosuid", "strictatime", "mode=755", "size=64k"],
         ),
-        special(
-            "/dev/pts",
-            "devpts",
-            &[
-                "nosuid",
-                "noexec",
-                "newinstance",
-                "ptmxmode=0666",
-                "mode=0620",
-                "gid=5",
-            ],
-        ),
+        special("/dev/pts", "devpts", &terminals),
         special(
             "/dev/shm",
             "tmpfs",
             &["nosuid", "noexec", "nodev", "mode=1777", "size=64m"],
         ),
         special("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
-        special("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
-        special(
-            "/sys/fs/cgroup",
-            "cgroup",
-            &["nosuid", "noexec", "nodev", "relatime", "ro"],
-        ),
     ];
+    if container.network == Network::Host && !rootless::is_initial() {
+        // A new one shows a network, so it belongs to whoever that does.
+        let options = [&["rbind", "rprivate"], &devices[..]].concat();
+        mounts.push(
+            json!({"destination": "/sys", "type": "bind", "source": "/sys", "options": options}),
+        );
+    } else {
+        mounts.push(special("/sys", "sysfs", &devices));
+    }
+    if container.cgroup.is_some() {
+        let options = [&["relatime"], &devices[..]].concat();
+        mounts.push(special("/sys/fs/cgroup", "cgroup", &options));
+    }
     mounts.extend(container.tmpfs.iter().map(tmpfs));
     // Not over what the caller puts there.
     let is_own = |target: &str| {

@@ -8,9 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 use nix::unistd::Pid;
+use rustix::fs::{Access, access};
 use tokio::time::{Instant, sleep};
 
 /// Where the hierarchies are.
@@ -60,6 +62,23 @@ pub fn hierarchies() -> Vec<PathBuf> {
             all
         }
     }
+}
+
+/// Whether this process may make groups, and limit what is in them.
+pub fn can_make() -> bool {
+    let all = hierarchies();
+    !all.is_empty() && all.iter().all(|it| access(it, Access::WRITE_OK).is_ok())
+}
+
+/// Hides the single hierarchy of version 2 from this process, in its own mount namespace: libcontainer
+/// wants to make a group wherever it sees how.
+///
+/// # Errors
+/// Those of the kernel.
+pub fn hide() -> io::Result<()> {
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOSUID;
+    let kind = Some("tmpfs");
+    Ok(mount(kind, ROOT, kind, flags, None::<&str>)?)
 }
 
 fn is(path: &Path, kind: FsType) -> bool {

@@ -34,8 +34,9 @@ pub struct Container {
     pub read_only: bool,
     /// Its name for itself.
     pub hostname: String,
-    /// Its cgroup, from the root of the hierarchies.
-    pub cgroup: String,
+    /// Its cgroup, from the root of the hierarchies; none where nobody here can make any, so that it
+    /// has no limits.
+    pub cgroup: Option<String>,
     /// What it may use.
     pub limits: Limits,
     /// What it can reach.

@@ -18,13 +18,21 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shellport_wire::exit::Exit;
 
 use super::container::Container;
+use crate::id::random_tag;
 use crate::tree::remove_tree;
+
+/// What a directory's name begins with that is being removed.
+const REMOVED: &str = ".removed-";
+
+/// How long a directory may stay as it is while somebody removes it.
+const ABANDONED: Duration = Duration::from_mins(10);
 
 /// The directory of one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +59,20 @@ pub enum State {
     Ended(Ended),
     /// It has a directory and no monitor: it was never made, or the monitor was killed.
     Lost,
+}
+
+/// Removes what those have left who were killed while they removed a directory in `all`.
+fn sweep(all: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(all)? {
+        let entry = entry?;
+        let changed = || entry.metadata()?.modified();
+        let is_old = || changed().is_ok_and(|at| at.elapsed().is_ok_and(|it| it > ABANDONED));
+        if entry.file_name().to_string_lossy().starts_with(REMOVED) && is_old() {
+            // Somebody else may do the same.
+            let _ = remove_tree(&entry.path());
+        }
+    }
+    Ok(())
 }
 
 impl Directory {
@@ -184,15 +206,24 @@ impl Directory {
         Ok(())
     }
 
-    /// Removes it with everything in it, however deep that is. Nothing may be mounted in it.
+    /// Removes it with everything in it, however deep that is. Nothing may be mounted in it. For others
+    /// it is there or gone, and never half of it.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn remove(&self) -> io::Result<()> {
-        match remove_tree(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let beside = self
+            .path
+            .with_file_name(format!("{REMOVED}{}", random_tag()));
+        match fs::rename(&self.path, &beside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            result => result?,
         }
+        remove_tree(&beside)?;
+        if let Some(all) = self.path.parent() {
+            sweep(all)?;
+        }
+        Ok(())
     }
 
     /// Writes a file of it whole or not at all.

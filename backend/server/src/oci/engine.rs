@@ -3,23 +3,22 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use serde::Deserialize;
 use tokio::process::Command;
 
+use super::cgroup::{self, Version};
 use super::directory::Directory;
+use crate::programs;
 
 /// The name of the engine in our own program.
 pub const EMBEDDED: &str = "embedded";
 
 /// Engines that are looked for by name.
 pub const KNOWN: [&str; 5] = [EMBEDDED, "crun", "runc", "youki", "runsc"];
-
-/// Where administrators' programs are that a user's `PATH` may lack.
-const SBIN: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// A program with an OCI runtime's command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +38,12 @@ pub enum EngineError {
     /// It is not installed.
     #[error("the engine {0} is not installed")]
     Absent(String),
+    /// The machine has cgroups of version 1, and this user may make none.
+    #[error(
+        "without root, the embedded engine needs a machine with cgroups of version 2 alone; crun and \
+         runc do not (--oci-engine or --runtime)"
+    )]
+    Cgroups,
     /// It does not run.
     #[error("the engine {0} does not run: {1}")]
     Broken(String, String),
@@ -65,12 +70,24 @@ impl Engine {
             program,
             prefix,
         };
+        if name == EMBEDDED && !cgroup::can_make() && cgroup::version() != Version::Two {
+            return Err(EngineError::Cgroups);
+        }
         if name == EMBEDDED {
             return Ok(engine(program.to_owned(), vec!["oci".into()]));
         }
+        // The others do without cgroups where they must.
+        let flags = |name: &Path| {
+            let is_crun = name.file_name().is_some_and(|name| name == "crun");
+            if is_crun && !cgroup::can_make() {
+                vec!["--cgroup-manager=disabled".into()]
+            } else {
+                Vec::new()
+            }
+        };
         if name.starts_with('/') {
             return if Path::new(name).is_file() {
-                Ok(engine(name.into(), Vec::new()))
+                Ok(engine(name.into(), flags(Path::new(name))))
             } else {
                 Err(EngineError::Absent(name.to_owned()))
             };
@@ -78,18 +95,25 @@ impl Engine {
         if !KNOWN.contains(&name) {
             return Err(EngineError::Unknown(name.to_owned()));
         }
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path)
-            .chain(SBIN.map(PathBuf::from))
-            .map(|directory| directory.join(name))
-            .find(|program| program.is_file())
-            .map(|program| engine(program, Vec::new()))
+        programs::find(name)
+            .map(|program| engine(program, flags(Path::new(name))))
             .ok_or_else(|| EngineError::Absent(name.to_owned()))
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Prepares this process's mount namespace for it.
+    ///
+    /// # Errors
+    /// Where it cannot be used.
+    pub fn prepare(&self) -> io::Result<()> {
+        if self.name == EMBEDDED && !cgroup::can_make() {
+            cgroup::hide()?;
+        }
+        Ok(())
     }
 
     /// Its version, such as `crun 1.14.1`.

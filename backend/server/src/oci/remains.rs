@@ -21,5 +21,8 @@ pub async fn clear(directory: &Directory, engine: &Engine) -> io::Result<()> {
     let delete = engine.command(directory, "delete").arg("--force");
     // It may know nothing of it.
     let _ = delete.arg(&container.id).run().await;
-    Cgroup::new(&container.cgroup).end(REMOVAL).await
+    match &container.cgroup {
+        Some(cgroup) => Cgroup::new(cgroup).end(REMOVAL).await,
+        None => Ok(()),
+    }
 }

@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::MsFlags;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::process::chdir;
 
 use super::directory::Directory;
+use crate::overlay::Overlay;
 
 /// Mounts the root of a container at `rootfs` of its directory, in the mount namespace of this process,
 /// which is at work in that directory from now on.
@@ -37,18 +38,12 @@ pub fn assemble(directory: &Directory, layers: &[PathBuf]) -> io::Result<()> {
     let lower: Vec<_> = (0..layers.len().max(1))
         .map(|index| format!("below/{index}"))
         .collect();
-    let options = format!(
-        "lowerdir={},upperdir=upper,workdir=work,redirect_dir=off,metacopy=off,index=off",
-        lower.join(":")
-    );
-    mount(
-        Some("overlay"),
-        "rootfs",
-        Some("overlay"),
-        MsFlags::MS_NODEV,
-        Some(options.as_str()),
-    )?;
-    Ok(())
+    let overlay = Overlay {
+        lower: &lower,
+        upper: "upper",
+        work: "work",
+    };
+    overlay.mount("rootfs", MsFlags::MS_NODEV)
 }
 
 /// Makes the directory `path` of a container whose root is at `root`, when it is not there, as far as

@@ -79,6 +79,34 @@ pub struct RuntimeInfo {
     pub isolation: Isolation,
     /// The networks that it can give a session.
     pub networks: Vec<Network>,
+    /// What it cannot do for sessions on this machine.
+    pub limitations: Vec<Limitation>,
+}
+
+/// What a runtime cannot do for sessions on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Limitation {
+    /// Memory, CPU time and processes are not limited, whatever the session says.
+    NoLimits,
+    /// Every file and process has the same user, root: nothing can be given to another one.
+    OneUser,
+}
+
+impl Limitation {
+    /// It in words for the operator, and what to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NoLimits => {
+                "memory, CPU time and processes of sessions are not limited, because this user can \
+                 make no cgroups; root can"
+            }
+            Self::OneUser => {
+                "sandboxes have no user but root, so that some programs, such as apt, need to be told; \
+                 with newuidmap installed and ids in /etc/subuid and /etc/subgid they have"
+            }
+        }
+    }
 }
 
 /// What stands between a session and the machine.

@@ -15,7 +15,9 @@ use shellport_wire::agent::Request;
 use tokio::process::Command;
 
 use super::socket;
-use super::{Isolation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream};
+use super::{
+    Isolation, Limitation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream,
+};
 use crate::agent::{self, AgentError};
 use crate::id::SessionId;
 use crate::session::{Network, Spec};
@@ -52,6 +54,7 @@ impl ProcessRuntime {
                 endpoint: String::new(),
                 isolation: Isolation::None,
                 networks: vec![Network::Host, Network::Bridge, Network::None],
+                limitations: vec![Limitation::NoLimits],
             },
             agent,
             run,

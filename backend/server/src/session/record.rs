@@ -10,6 +10,7 @@ use shellport_wire::agent::MainProcess;
 use super::spec::Spec;
 use super::state::State;
 use crate::id::SessionId;
+use crate::runtime::Limitation;
 
 /// What is known of a session for as long as it exists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +56,8 @@ pub struct View {
     pub progress: Option<Progress>,
     /// The image's own command, when it runs beside the terminals.
     pub main: Option<MainProcess>,
+    /// What its runtime cannot do for it.
+    pub limitations: Vec<Limitation>,
     /// Whether it has been deleted; nothing comes after.
     pub deleted: bool,
 }

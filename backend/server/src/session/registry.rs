@@ -222,6 +222,7 @@ impl Registry {
             record,
             progress: None,
             main: None,
+            limitations: self.runtime.info().limitations.clone(),
             deleted: false,
         });
         let activity = Activity::new();

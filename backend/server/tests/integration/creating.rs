@@ -166,7 +166,7 @@ async fn a_create_is_cancelled_at_any_step(server: &TestServer) {
     }
     assert_eq!(client.sessions().await, Vec::<String>::new());
 }
-on_backends!(a_create_is_cancelled_at_any_step: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(a_create_is_cancelled_at_any_step: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 /// Copied into a volume of its own, the agent goes with the session.
 async fn a_copied_agent_goes_with_its_session(server: &TestServer) {

@@ -24,7 +24,7 @@ async fn streams_are_apart(server: &TestServer) {
     assert_eq!(outcome.exit, exited(0));
     assert!(!outcome.truncated);
 }
-on_backends!(streams_are_apart: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(streams_are_apart: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 async fn ends_are_told_apart(server: &TestServer) {
     let client = &server.client;
@@ -54,7 +54,7 @@ async fn ends_are_told_apart(server: &TestServer) {
     let expected = json!({"code": null, "signal": "SIGKILL", "reason": "timeout"});
     assert_eq!(stubborn.exit, expected);
 }
-on_backends!(ends_are_told_apart: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(ends_are_told_apart: docker, podman, exec, process, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 async fn out_of_memory_is_told(server: &TestServer) {
     let client = &server.client;
@@ -105,7 +105,7 @@ async fn much_input_arrives_whole(server: &TestServer) {
     let outcome = client.exec(&session, wish).await;
     assert_eq!(outcome.stdout_of_success().trim(), "800000");
 }
-on_backends!(much_input_arrives_whole: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(much_input_arrives_whole: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 /// A client that goes takes its command with it, and the command's children.
 async fn a_client_that_goes_ends_its_command(server: &TestServer) {
@@ -132,7 +132,7 @@ async fn a_client_that_goes_ends_its_command(server: &TestServer) {
     .await;
     client.output(&session, &format!("rm {mark}")).await;
 }
-on_backends!(a_client_that_goes_ends_its_command: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(a_client_that_goes_ends_its_command: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 /// A session that is deleted while a command is at work in it: nobody waits for it to come back.
 async fn a_session_that_goes_takes_its_commands_along(server: &TestServer) {
@@ -161,7 +161,7 @@ async fn a_session_that_goes_takes_its_commands_along(server: &TestServer) {
         answer.expect_problem(502, "agent_unreachable", &[]);
     }
 }
-on_backends!(a_session_that_goes_takes_its_commands_along: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(a_session_that_goes_takes_its_commands_along: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 async fn no_zombie_is_left(server: &TestServer) {
     let client = &server.client;
@@ -176,4 +176,4 @@ async fn no_zombie_is_left(server: &TestServer) {
     .await;
     assert_eq!(client.shell(&session, "exit 5").await.exit, exited(5));
 }
-on_backends!(no_zombie_is_left: docker, podman, exec, embedded, crun, runc);
+on_backends!(no_zombie_is_left: docker, podman, exec, embedded, crun, runc, rootless);

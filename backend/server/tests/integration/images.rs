@@ -31,7 +31,7 @@ async fn user_variables_and_directory_are_the_images(server: &TestServer) {
     let outcome = client.exec(&session, wish).await;
     assert_eq!(outcome.stdout_of_success(), "app\napp\n/home/app\n");
 }
-on_backends!(user_variables_and_directory_are_the_images: docker, podman, exec, embedded, crun, runc);
+on_backends!(user_variables_and_directory_are_the_images: docker, podman, exec, embedded, crun, runc, rootless);
 
 async fn an_own_command_runs_beside_the_terminals(server: &TestServer) {
     let client = &server.client;
@@ -67,7 +67,7 @@ async fn an_own_command_runs_beside_the_terminals(server: &TestServer) {
     let text = client.output(&session, "cat /tmp/service.log").await;
     assert!(text.contains("stopped"), "{text}");
 }
-on_backends!(an_own_command_runs_beside_the_terminals: docker, podman, exec, embedded, crun, runc);
+on_backends!(an_own_command_runs_beside_the_terminals: docker, podman, exec, embedded, crun, runc, rootless);
 
 async fn a_command_that_was_asked_for_runs_and_its_end_is_told(server: &TestServer) {
     let client = &server.client;
@@ -83,4 +83,4 @@ async fn a_command_that_was_asked_for_runs_and_its_end_is_told(server: &TestServ
     assert_eq!(view["main"]["exit"], exit);
     assert_eq!(view["state"], "running", "the session goes on: {view}");
 }
-on_backends!(a_command_that_was_asked_for_runs_and_its_end_is_told: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(a_command_that_was_asked_for_runs_and_its_end_is_told: docker, podman, exec, process, embedded, crun, runc, rootless);

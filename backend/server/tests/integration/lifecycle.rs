@@ -39,7 +39,7 @@ async fn a_session_is_made_and_deleted(server: &TestServer) {
     let again = client.delete(&path).await;
     again.expect_problem(404, "session_not_found", &[]);
 }
-on_backends!(a_session_is_made_and_deleted: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(a_session_is_made_and_deleted: docker, podman, exec, process, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 async fn a_stop_gives_grace_and_keeps_files(server: &TestServer) {
     let client = &server.client;
@@ -81,7 +81,7 @@ async fn a_stop_gives_grace_and_keeps_files(server: &TestServer) {
         .await;
     assert_eq!(text, "begun\nended");
 }
-on_backends!(a_stop_gives_grace_and_keeps_files: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(a_stop_gives_grace_and_keeps_files: docker, podman, exec, process, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 async fn who_ignores_term_is_killed(server: &TestServer) {
     let client = &server.client;
@@ -103,7 +103,7 @@ async fn who_ignores_term_is_killed(server: &TestServer) {
     assert!(took >= Duration::from_secs(1), "no grace: {took:?}");
     assert!(took < Duration::from_secs(6), "too much grace: {took:?}");
 }
-on_backends!(who_ignores_term_is_killed: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(who_ignores_term_is_killed: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 async fn twenty_are_made_at_once(server: &TestServer) {
     let client = &server.client;
@@ -120,7 +120,7 @@ async fn twenty_are_made_at_once(server: &TestServer) {
     }
     join_all(made.iter().map(|session| client.remove(session))).await;
 }
-on_backends!(twenty_are_made_at_once: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(twenty_are_made_at_once: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 async fn a_time_to_live_ends_a_session(server: &TestServer) {
     let client = &server.client;

@@ -25,6 +25,7 @@ mod oci;
 mod orphans;
 mod profile;
 mod restart;
+mod rootless;
 mod run_background;
 mod run_flags;
 mod run_terminal;

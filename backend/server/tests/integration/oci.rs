@@ -5,12 +5,13 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use shellport::programs;
 
 use crate::support::api::id;
-use crate::support::backend::{on_backends, registry};
+use crate::support::backend::{on_backends, registry, skip};
 use crate::support::http::Client;
-use crate::support::oci::{PROGRAM, images};
-use crate::support::server::TestServer;
+use crate::support::oci::{archive, flags, images, program};
+use crate::support::server::{TestServer, directory};
 use crate::support::wait::{LONG, until};
 
 /// A process of a sandbox: the container's first one.
@@ -67,19 +68,19 @@ async fn what_happens_to_a_container_is_seen(server: &TestServer) {
     assert_eq!(view["state_reason"], "exited", "{view}");
     client.start(&ended).await;
     assert_eq!(client.output(&ended, "echo fine").await, "fine");
-    // A container without its monitor is none: it is ended where that is noticed.
+    // A container without its monitor is none.
     let first = init(server, &orphaned);
     kill(monitor(server, &orphaned), Signal::SIGKILL).unwrap();
-    assert_eq!(client.output(&orphaned, "echo still").await, "still");
-    client.stop(&orphaned, "1s").await;
     until("it has ended", LONG, async || {
         kill(first, None).is_err().then_some(())
     })
     .await;
+    let view = client.wait_for(&orphaned, "stopped", LONG).await;
+    assert_eq!(view["state_reason"], "exited", "{view}");
     client.start(&orphaned).await;
     assert_eq!(client.output(&orphaned, "echo again").await, "again");
 }
-on_backends!(what_happens_to_a_container_is_seen: embedded, crun, runc);
+on_backends!(what_happens_to_a_container_is_seen: embedded, crun, runc, rootless, rootless_crun, rootless_runc);
 
 async fn a_container_that_cannot_be_leaves_nothing(server: &TestServer) {
     let client = &server.client;
@@ -107,7 +108,51 @@ async fn a_container_that_cannot_be_leaves_nothing(server: &TestServer) {
         client.remove(&id(&session)).await;
     }
 }
-on_backends!(a_container_that_cannot_be_leaves_nothing: embedded, crun, runc);
+on_backends!(a_container_that_cannot_be_leaves_nothing: embedded, crun, runc, rootless);
+
+/// Where the kernel refuses to mount overlays, as over the files of most containers, a program does it.
+#[test]
+fn a_data_directory_can_be_on_an_overlay() {
+    const LINES: &str = r#"
+        mkdir lower upper work merged
+        mount -t overlay none -o lowerdir=lower,upperdir=upper,workdir=work merged
+        export SHELLPORT_DATA_DIR=$PWD/merged/data
+        $1 image import "$2" >/dev/null
+        run="$1 run --net=none"
+        $run shellport-test/user:1 sh -c 'id -u; echo x >/tmp/new; cat /tmp/new'
+        $run shellport-test/debian:1 sh -c 'rm -r /etc/apt; ls /etc/apt 2>&1 | grep -c "No such"
+            stat -c "%a %G" /usr/bin/passwd /var/mail; mount | head -n 1 | cut -d " " -f 1'
+        $1 run -d --name=one --net=none shellport-test/busybox:1 sleep 1000
+        kill -9 $(pgrep -f "monitor $PWD/merged")
+        for i in $(seq 100); do
+            ls /proc/*/cwd -l 2>/dev/null | grep -q "$PWD/merged/data/containers/one" || break
+            sleep 0.1
+        done
+        echo $i >&2
+        [ $i -lt 100 ]
+        $1 rm one
+    "#;
+    if flags("embedded").is_none() {
+        return;
+    }
+    let programs = ["fuse-overlayfs", "unshare", "pgrep"];
+    if let Some(missing) = programs.iter().find(|it| programs::find(it).is_none()) {
+        return skip(&format!(
+            "no overlay on an overlay ({missing} is not installed)"
+        ));
+    }
+    let directory = directory();
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "--propagation=private", "sh", "-ec", LINES, "sh"])
+        .arg(program())
+        .arg(archive().unwrap())
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let expected = "1000\nx\n1\n4755 root\n2775 mail\nfuse-overlayfs\none\none\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
 
 /// By the server, in a process of its own, and with its progress.
 async fn an_image_is_pulled(server: &TestServer) {
@@ -130,7 +175,7 @@ async fn an_image_is_pulled(server: &TestServer) {
     assert_eq!(client.output(&session, "ls /srv | wc -l").await, "5");
     // The name goes, and the layers stay as long as the session has them.
     let data_dir = images().unwrap().parent().unwrap();
-    let rm = std::process::Command::new(PROGRAM)
+    let rm = std::process::Command::new(program())
         .args(["image", "rm", &image])
         .env("SHELLPORT_DATA_DIR", data_dir)
         .output()
@@ -142,12 +187,12 @@ async fn an_image_is_pulled(server: &TestServer) {
     let path = Client::path(&session, "");
     assert_eq!(client.get(&path).await.expect(200)["runtime"], "oci");
 }
-on_backends!(an_image_is_pulled: embedded);
+on_backends!(an_image_is_pulled: embedded, rootless);
 
 #[test]
 fn the_doctor_looks_at_the_machine() {
     let directory = tempfile::tempdir().unwrap();
-    let output = std::process::Command::new(PROGRAM)
+    let output = std::process::Command::new(program())
         .args(["doctor", "--json"])
         .env("SHELLPORT_DATA_DIR", directory.path().join("not/yet"))
         .output()

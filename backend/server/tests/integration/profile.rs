@@ -203,7 +203,7 @@ async fn standard_has_eight_capabilities(server: &TestServer) {
         assert_ne!(host.to_str(), Some(link), "{namespace}");
     }
 }
-on_backends!(standard_has_eight_capabilities: docker, podman, exec, embedded, crun, runc);
+on_backends!(standard_has_eight_capabilities: docker, podman, exec, embedded, crun, runc, rootless, rootless_crun, rootless_runc);
 
 async fn strict_may_do_next_to_nothing(server: &TestServer) {
     let client = &server.client;
@@ -251,7 +251,7 @@ async fn strict_may_do_next_to_nothing(server: &TestServer) {
         "network"
     );
 }
-on_backends!(strict_may_do_next_to_nothing: docker, podman, exec, embedded, crun, runc);
+on_backends!(strict_may_do_next_to_nothing: docker, podman, exec, embedded, crun, runc, rootless, rootless_crun, rootless_runc);
 
 async fn a_package_can_be_installed(server: &TestServer) {
     let client = &server.client;
@@ -272,7 +272,7 @@ async fn a_package_can_be_installed(server: &TestServer) {
         .await;
     assert_eq!(owner, "hello 2750");
 }
-on_backends!(a_package_can_be_installed: docker, podman, embedded, crun, runc);
+on_backends!(a_package_can_be_installed: docker, podman, embedded, crun, runc, rootless);
 
 async fn sandboxes_do_not_reach_each_other(server: &TestServer) {
     let client = &server.client;
@@ -301,7 +301,7 @@ async fn sandboxes_do_not_reach_each_other(server: &TestServer) {
     assert!(!foreign.stdout.contains("hello"), "{foreign:?}");
     assert_ne!(foreign.exit["code"], 0, "{foreign:?}");
 }
-on_backends!(sandboxes_do_not_reach_each_other: docker, podman, embedded, crun, runc);
+on_backends!(sandboxes_do_not_reach_each_other: docker, podman, embedded, crun, runc, rootless);
 
 async fn a_network_can_be_done_without(server: &TestServer) {
     let client = &server.client;
@@ -310,7 +310,7 @@ async fn a_network_can_be_done_without(server: &TestServer) {
     let interfaces = client.output(&id(&session), "ls /sys/class/net").await;
     assert_eq!(interfaces, "lo");
 }
-on_backends!(a_network_can_be_done_without: docker, podman, embedded, crun, runc);
+on_backends!(a_network_can_be_done_without: docker, podman, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 /// The operator's own choice is the loosest there is.
 async fn an_operator_can_ask_for_strict(server: &TestServer) {

@@ -108,7 +108,16 @@ fn limits_are_enforced(containers: &Containers) {
                 echo 1g 2>/dev/null >$file && echo raised $file; done; true";
     assert_eq!(containers.shell(&flags, line), "");
 }
-on_engines!(limits_are_enforced);
+on_engines!(limits_are_enforced: embedded, crun, runc);
+
+fn limits_that_cannot_be_are_refused(containers: &Containers) {
+    for flag in ["--memory=1g", "--pids-limit=20", "--cpus=0.5"] {
+        let said = containers.refused(&["run", flag, IMAGE]);
+        let (name, _) = flag.split_once('=').unwrap();
+        assert!(said.contains(&format!("{name}: this user")), "{said}");
+    }
+}
+on_engines!(limits_that_cannot_be_are_refused: rootless);
 
 fn names_places_and_entrypoints_are_as_wished(containers: &Containers) {
     let line = "hostname; cat /etc/hostname; grep -c box /etc/hosts";
@@ -229,7 +238,7 @@ fn wrong_values_are_refused(containers: &Containers) {
         (&["--net=wide"], "none, host, bridge"),
         (&["--publish=80"], "PORT:PORT"),
         (
-            &["--publish=1:1", "--net=none"],
+            &["--publish=47111:1", "--net=none"],
             "--publish: ports lead into",
         ),
         (&["--env==x"], "--env: \"=x\" is no variable"),

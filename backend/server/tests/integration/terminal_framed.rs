@@ -72,7 +72,7 @@ async fn the_first_viewer_starts_the_terminal_at_its_size(server: &TestServer) {
     fresh.line("echo $((6*7))").await;
     fresh.until("42").await;
 }
-on_backends!(the_first_viewer_starts_the_terminal_at_its_size: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(the_first_viewer_starts_the_terminal_at_its_size: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 async fn terminals_are_opened_listed_resized_and_closed(server: &TestServer) {
     let client = &server.client;
@@ -198,7 +198,7 @@ async fn a_second_viewer_gets_a_snapshot_and_then_the_same(server: &TestServer) 
         (&Some(exited(0)), &Some(exited(0)))
     );
 }
-on_backends!(a_second_viewer_gets_a_snapshot_and_then_the_same: docker, podman, process, embedded, crun, runc);
+on_backends!(a_second_viewer_gets_a_snapshot_and_then_the_same: docker, podman, process, embedded, crun, runc, rootless);
 
 async fn a_signal_reaches_the_foreground(server: &TestServer) {
     let client = &server.client;

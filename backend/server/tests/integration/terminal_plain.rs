@@ -37,7 +37,7 @@ async fn a_script_drives_a_shell(server: &TestServer) {
     assert_eq!(offset, shell.output.len() as u64);
     assert_eq!(shell.closed, Some(close::EXITED));
 }
-on_backends!(a_script_drives_a_shell: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(a_script_drives_a_shell: docker, podman, exec, process, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 async fn what_is_not_understood_is_refused(server: &TestServer) {
     let client = &server.client;
@@ -79,7 +79,7 @@ async fn count(server: &TestServer, size: usize) {
 async fn a_paste_in_one_piece_arrives_whole(server: &TestServer) {
     count(server, 4 * 1024 * 1024).await;
 }
-on_backends!(a_paste_in_one_piece_arrives_whole: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(a_paste_in_one_piece_arrives_whole: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 async fn a_paste_in_many_pieces_arrives_whole(server: &TestServer) {
     count(server, 1000).await;
@@ -127,7 +127,7 @@ async fn ctrl_c_ends_a_flood(server: &TestServer) {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(3), "{took:?}");
 }
-on_backends!(ctrl_c_ends_a_flood: docker, podman, process, embedded, crun, runc);
+on_backends!(ctrl_c_ends_a_flood: docker, podman, process, embedded, crun, runc, rootless);
 
 /// A client that joins a running terminal gets its screen; one that says where it was, goes on.
 async fn a_second_client_sees_the_screen(server: &TestServer) {

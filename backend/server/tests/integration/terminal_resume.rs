@@ -64,7 +64,7 @@ async fn output_goes_on_where_it_was_cut(server: &TestServer) {
     );
     assert_eq!(exit, Some(exited(3)));
 }
-on_backends!(output_goes_on_where_it_was_cut: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(output_goes_on_where_it_was_cut: docker, podman, exec, process, embedded, crun, runc, rootless);
 
 /// Frames of input are sent again after a cut, from where the terminal says it is.
 async fn input_is_applied_once(server: &TestServer) {
@@ -198,4 +198,4 @@ async fn nothing_is_lost_at_the_end(server: &TestServer) {
     let framed = runs(client, &session, true, times, &expected);
     tokio::join!(plain, framed);
 }
-on_backends!(nothing_is_lost_at_the_end: docker, podman, exec, process, embedded, crun, runc);
+on_backends!(nothing_is_lost_at_the_end: docker, podman, exec, process, embedded, crun, runc, rootless);

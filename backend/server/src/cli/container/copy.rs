@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use clap::{Args, ValueEnum};
 use nix::unistd::{chdir, chroot};
 
-use super::{CommandError, Place, program};
+use super::{CommandError, Place, join, program};
 use crate::oci::directory::{Directory, State};
 use crate::oci::{monitor, root};
 
@@ -33,6 +33,18 @@ enum End<'a> {
 }
 
 impl CopyCommand {
+    /// Enters the container's user namespace. There must be no other thread.
+    ///
+    /// # Errors
+    /// When there is no such container.
+    pub fn join(&self) -> Result<(), CommandError> {
+        match (end(&self.source), end(&self.target)) {
+            (End::There(name, _), _) | (_, End::There(name, _)) => join(&self.place, name),
+            // It will be refused.
+            _ => Ok(()),
+        }
+    }
+
     /// Copies.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::relay::{Outcome, Streams, relay};
 use super::terminal::{self, Raw};
-use super::{CommandError, FAILURE, Place, code, options, program};
+use super::{CommandError, FAILURE, Place, code, join, options, program};
 use crate::agent::AGENT;
 use crate::oci::container::{Program, Stdio};
 use crate::oci::directory::State;
@@ -58,6 +58,14 @@ pub struct ExecCommand {
 }
 
 impl ExecCommand {
+    /// Enters the container's user namespace. There must be no other thread.
+    ///
+    /// # Errors
+    /// When there is no such container, or it does not run.
+    pub fn join(&self) -> Result<(), CommandError> {
+        join(&self.place, &self.name)
+    }
+
     /// Runs it; the program's code.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ use crate::config::{ConfigError, data_dir};
 use crate::image::{ImageError, Store};
 use crate::oci::directory::Directory;
 use crate::oci::engine::EngineError;
+use crate::oci::monitor;
+use crate::rootless::{self, RootlessError};
 use crate::units;
 
 /// The code of a command that fails itself, so that it is not taken for a program's: Docker's.
@@ -47,9 +49,9 @@ pub enum CommandError {
         /// What is wrong, and what it takes.
         what: String,
     },
-    /// Not root.
-    #[error("containers without a daemon need root, for now")]
-    NotRoot,
+    /// Not root, and no namespace in which to be.
+    #[error(transparent)]
+    Rootless(#[from] RootlessError),
     /// No such container.
     #[error("there is no container {0:?}; `shellport ps --all` lists those there are")]
     Missing(String),
@@ -77,7 +79,7 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    fn flag(flag: &'static str, what: impl Into<String>) -> Self {
+    pub(super) fn flag(flag: &'static str, what: impl Into<String>) -> Self {
         Self::Flag {
             flag,
             what: what.into(),
@@ -127,10 +129,20 @@ impl Place {
     fn all(&self) -> Result<Vec<Directory>, CommandError> {
         let entries = std::fs::read_dir(self.containers()?);
         let entries = entries.map_err(CommandError::host("looking for containers"))?;
-        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let mut found: Vec<_> = paths.filter_map(|path| Directory::open(&path)).collect();
+        let entries = entries.flatten();
+        // Names begin with a letter or a digit, and what is being removed does not.
+        let named = entries.filter(|it| !it.file_name().as_encoded_bytes().starts_with(b"."));
+        let mut found: Vec<_> = named.filter_map(|it| Directory::open(&it.path())).collect();
         found.sort_by(|a, b| a.path().cmp(b.path()));
         Ok(found)
+    }
+}
+
+/// Enters the user namespace of the container of this name, or a new one when it does not run.
+fn join(place: &Place, name: &str) -> Result<(), CommandError> {
+    match monitor::pid(&place.find(name)?) {
+        Ok(pid) => rootless::join(pid).map_err(CommandError::host("joining the container")),
+        Err(_) => Ok(rootless::enter()?),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::oci::container::{Bind, Container, Limits, Network, Port, Program, Std
 use crate::oci::directory::Directory;
 use crate::oci::engine::{EMBEDDED, Engine};
 use crate::oci::monitor::{self, Message, Reader, Writer};
-use crate::oci::{host, network};
+use crate::oci::{cgroup, host, network};
 use crate::runtime::oci::{defaults, variables};
 use crate::runtime::profile::{ImageDefaults, capabilities};
 use crate::session::Profile;
@@ -207,8 +207,19 @@ impl RunCommand {
 
     /// What can be said before anything is made.
     fn check(&self) -> Result<(), CommandError> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err(CommandError::NotRoot);
+        for (flag, is_given) in [
+            ("--cpus", self.cpus.is_some()),
+            ("--memory", self.memory.is_some()),
+            (
+                "--pids-limit",
+                self.pids_limit.is_some_and(|most| most >= 0),
+            ),
+        ] {
+            if is_given && !cgroup::can_make() {
+                let what = "this user can make no cgroups, so nothing can be limited; leave it out, or \
+                            be root";
+                return Err(CommandError::flag(flag, what));
+            }
         }
         if self.tty && !self.detach {
             let input = io::stdin().is_terminal();
@@ -233,11 +244,13 @@ impl RunCommand {
         let bridge = || Network::Bridge {
             ports: self.publish.clone(),
         };
-        let installed = network::netavark().is_some();
+        let installed = network::tool().is_some();
         let network = match self.net {
             Some(Net::Bridge) if !installed => {
-                let what =
-                    "a bridge needs netavark, which is not installed; it takes none and host";
+                let tool = network::missing();
+                let what = format!(
+                    "a bridge needs {tool}, which is not installed; it takes none and host"
+                );
                 return Err(CommandError::flag("--net", what));
             }
             Some(Net::Host) => Network::Host,
@@ -351,7 +364,7 @@ impl RunCommand {
                 .collect(),
             read_only: self.read_only,
             hostname,
-            cgroup: format!("/shellport-{id}"),
+            cgroup: cgroup::can_make().then(|| format!("/shellport-{id}")),
             limits: Limits {
                 cpus: self.cpus,
                 memory: self.memory,

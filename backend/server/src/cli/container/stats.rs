@@ -38,7 +38,8 @@ pub struct StatsCommand {
 struct Seen {
     name: String,
     container: Container,
-    usage: Usage,
+    /// None where nothing is counted.
+    usage: Option<Usage>,
 }
 
 impl StatsCommand {
@@ -95,9 +96,10 @@ impl StatsCommand {
             let Ok(container) = directory.container() else {
                 continue;
             };
+            let cgroup = container.cgroup.as_ref();
             seen.push(Seen {
                 name: name(&directory),
-                usage: Cgroup::new(&container.cgroup).usage(),
+                usage: cgroup.map(|it| Cgroup::new(it).usage()),
                 container,
             });
         }
@@ -106,33 +108,35 @@ impl StatsCommand {
 }
 
 /// CPUs' worth of time since `before`.
-fn cpus(seen: &Seen, before: &[Seen], elapsed: Duration) -> f64 {
+fn cpus(seen: &Seen, before: &[Seen], elapsed: Duration) -> Option<f64> {
+    let now = seen.usage?.cpu;
     let earlier = before
         .iter()
         .find(|it| it.container.id == seen.container.id);
-    let earlier = earlier.map_or(seen.usage.cpu, |it| it.usage.cpu);
-    let used = Duration::from_nanos(seen.usage.cpu.saturating_sub(earlier));
-    used.as_secs_f64() / elapsed.as_secs_f64()
+    let earlier = earlier.and_then(|it| it.usage).map_or(now, |it| it.cpu);
+    let used = Duration::from_nanos(now.saturating_sub(earlier));
+    Some(used.as_secs_f64() / elapsed.as_secs_f64())
 }
 
-fn described((seen, cpus): &(&Seen, f64)) -> serde_json::Value {
+fn described((seen, cpus): &(&Seen, Option<f64>)) -> serde_json::Value {
     json!({
         "name": seen.name,
         "cpus": cpus,
-        "memory": seen.usage.memory,
+        "memory": seen.usage.map(|it| it.memory),
         "memory_limit": seen.container.limits.memory,
-        "pids": seen.usage.pids,
+        "pids": seen.usage.map(|it| it.pids),
         "pids_limit": seen.container.limits.pids,
     })
 }
 
-fn row((seen, cpus): &(&Seen, f64)) -> [String; 5] {
+fn row((seen, cpus): &(&Seen, Option<f64>)) -> [String; 5] {
+    let told = |text: Option<String>| text.unwrap_or_else(|| "?".to_owned());
     let limit = seen.container.limits.memory;
     [
         seen.name.clone(),
-        format!("{:.1} %", cpus * 100.0),
-        HumanBytes(seen.usage.memory).to_string(),
+        told(cpus.map(|cpus| format!("{:.1} %", cpus * 100.0))),
+        told(seen.usage.map(|it| HumanBytes(it.memory).to_string())),
         limit.map_or_else(|| "none".to_owned(), |it| HumanBytes(it).to_string()),
-        seen.usage.pids.to_string(),
+        told(seen.usage.map(|it| it.pids.to_string())),
     ]
 }

@@ -38,6 +38,7 @@ pub struct Unpacker {
     /// Bytes that regular files may still have.
     left: u64,
     max: u64,
+    owners: bool,
     /// What this layer has, and every directory above that, by real paths. The rest is of the layers
     /// below.
     own: HashSet<PathBuf>,
@@ -57,9 +58,11 @@ struct Attributes {
 }
 
 impl Unpacker {
-    /// One that takes at most `max` bytes.
-    pub fn new(max: u64) -> Self {
+    /// One that takes at most `max` bytes, and makes files those of their `owners`, or else all of them
+    /// this process's own.
+    pub fn new(max: u64, owners: bool) -> Self {
         Self {
+            owners,
             left: max,
             max,
             own: HashSet::new(),
@@ -174,7 +177,7 @@ impl Unpacker {
                 return Err(io::Error::other(what));
             }
         }
-        attributes.set(path, kind)?;
+        attributes.set(path, kind, self.owners)?;
         if kind == EntryType::Directory {
             self.directories.insert(path.clone(), attributes.times);
         }
@@ -260,9 +263,18 @@ impl Unpacker {
 
 impl Attributes {
     /// Sets them. The order counts: a new owner takes away the setuid bit and capabilities.
-    fn set(&self, path: &Path, kind: EntryType) -> io::Result<()> {
-        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-        chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    fn set(&self, path: &Path, kind: EntryType, owner: bool) -> io::Result<()> {
+        if owner {
+            let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+            let done = chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+            done.map_err(|error| match error {
+                Errno::INVAL => io::Error::other(format!(
+                    "its owner {}:{} is none of the ids that this user has here (/etc/subuid)",
+                    self.uid, self.gid
+                )),
+                error => error.into(),
+            })?;
+        }
         if kind != EntryType::Symlink {
             chmodat(CWD, path, Mode::from(self.mode), AtFlags::empty())?;
         }

@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, umask};
 use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr, syncfs};
@@ -30,6 +30,8 @@ use tar::Archive;
 
 use self::entry::Unpacker;
 use self::stream::Contents;
+use crate::overlay::Overlay;
+use crate::rootless;
 
 /// Bytes of memory. An archive can make its reader hold names and attributes of any length.
 const MEMORY: u64 = 512 << 20;
@@ -101,16 +103,19 @@ pub fn run(
     });
     let _lock = lock.map_err(|error| UnpackError::Prepare("holding the layer's place", error))?;
     chdir(place).map_err(|error| UnpackError::Prepare("entering the place", error.into()))?;
+    let owners = !rootless::is_single();
     if below == 0 {
         confine(Path::new("fs"))?;
     } else {
         adopt_root().map_err(|error| UnpackError::Prepare("reading the layers below", error))?;
-        merge(below)
-            .map_err(|error| UnpackError::Prepare("mounting the layers below", error.into()))?;
+        merge(below).map_err(|error| UnpackError::Prepare("mounting the layers below", error))?;
         confine(Path::new("merged"))?;
+        // From now on it goes with this process, whoever else is in the mount namespace.
+        umount2("/", MntFlags::MNT_DETACH)
+            .map_err(|error| UnpackError::Prepare("detaching the layers", error.into()))?;
     }
     let mut contents = Contents::new(blob, max_bytes).map_err(UnpackError::Read)?;
-    let mut unpacker = Unpacker::new(max_bytes);
+    let mut unpacker = Unpacker::new(max_bytes, owners);
     let mut archive = Archive::new(&mut contents);
     let mut count = 0;
     for entry in archive.entries().map_err(UnpackError::Read)? {
@@ -139,7 +144,8 @@ fn adopt_root() -> io::Result<()> {
     for name in names[..length].split(|byte| *byte == 0) {
         let name = OsStr::from_bytes(name);
         // Those of overlayfs itself are about the one layer.
-        if name.is_empty() || name.as_bytes().starts_with(b"trusted.") {
+        let is_overlay = |prefix: &[u8]| name.as_bytes().starts_with(prefix);
+        if name.is_empty() || is_overlay(b"trusted.") || is_overlay(b"user.overlay.") {
             continue;
         }
         let mut value = vec![0; MAX_XATTRS];
@@ -153,24 +159,18 @@ fn adopt_root() -> io::Result<()> {
 }
 
 /// Mounts `fs` over the layers below it, for this process alone.
-fn merge(below: usize) -> nix::Result<()> {
+fn merge(below: usize) -> io::Result<()> {
     const NONE: Option<&str> = None;
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
     let lower: Vec<_> = (0..below).map(|index| format!("below/{index}")).collect();
-    // Whatever else overlayfs can do would be in the layer, and be understood by few.
-    let options = format!(
-        "lowerdir={},upperdir=fs,workdir=work,redirect_dir=off,metacopy=off,index=off",
-        lower.join(":")
-    );
+    let overlay = Overlay {
+        lower: &lower,
+        upper: "fs",
+        work: "work",
+    };
     let flags = MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOSUID;
-    mount(
-        Some("overlay"),
-        "merged",
-        Some("overlay"),
-        flags,
-        Some(options.as_str()),
-    )
+    overlay.mount("merged", flags)
 }
 
 fn confine(directory: &Path) -> Result<(), UnpackError> {

@@ -45,13 +45,17 @@ pub async fn watch(directory: &Directory, launcher: UnixStream) -> io::Result<()
     let _ = launcher.send(Frame::Message(Message::Started)).await;
     service.hub().attach(launcher.clone());
     spawn_local(Rc::clone(&service).serve(reader, launcher, true));
-    let before = Cgroup::new(&container.cgroup).usage().oom_kills;
+    let oom_kills = || {
+        let cgroup = container.cgroup.as_ref();
+        cgroup.map_or(0, |cgroup| Cgroup::new(cgroup).usage().oom_kills)
+    };
+    let before = oom_kills();
     tokio::select! {
         _ = ended.readable() => {}
         () = service.abandoned.notified() => service.end(&ended).await,
     }
     let status = waitpid(pid, None)?;
-    let oom = Cgroup::new(&container.cgroup).usage().oom_kills > before;
+    let oom = oom_kills() > before;
     service.hub().finish().await;
     let exit = exit(status, oom);
     service.tell(&Message::Exited { exit }).await;
@@ -90,6 +94,7 @@ async fn begin_in(
     let pid_file = place.join("pid");
     let engine = Engine::find(&container.engine, &std::env::current_exe()?);
     let engine = engine.map_err(io::Error::other)?;
+    engine.prepare()?;
     let call = engine
         .command(directory, "exec")
         .arg("--detach")

@@ -160,7 +160,8 @@ async fn run(
         () = std::future::ready(()), if !begins => service.end(&ended).await,
     }
     let status = waitpid(pid, None)?;
-    let oom = Cgroup::new(&container.cgroup).usage().oom_kills > 0;
+    let cgroup = container.cgroup.as_ref();
+    let oom = cgroup.is_some_and(|cgroup| Cgroup::new(cgroup).usage().oom_kills > 0);
     service.hub().finish().await;
     Ok(exit(status, oom))
 }
@@ -175,6 +176,7 @@ pub fn ending(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 async fn make(directory: &Directory, container: &Container, engine: &Engine) -> io::Result<Made> {
+    engine.prepare()?;
     root::assemble(directory, &container.layers)?;
     let path = directory.path();
     let account =
@@ -196,6 +198,9 @@ async fn make(directory: &Directory, container: &Container, engine: &Engine) -> 
         most => Some(Log::open(&directory.output(), most)?),
     };
     let hub = open(call, &container.id, container.stdio, path, log).await?;
+    // The container has it in its own mount namespace, with which it goes, whatever becomes of this
+    // process and of one that serves the overlay.
+    umount2(&path.join("rootfs"), MntFlags::MNT_DETACH)?;
     let pid = directory.pid().ok_or_else(|| {
         io::Error::other("the engine does not tell the container's first process")
     })?;
@@ -203,7 +208,7 @@ async fn make(directory: &Directory, container: &Container, engine: &Engine) -> 
         network::bring_up(pid)?;
     }
     let network = match network {
-        Some(reserved) => Some(reserved.connect(&container.id, pid).await?),
+        Some(reserved) => Some(reserved.connect(directory, &container.id, pid).await?),
         None => None,
     };
     Ok(Made {
@@ -282,11 +287,12 @@ async fn clean_up(directory: &Directory, container: &Container, engine: &Engine)
     if let Err(error) = deleted.run().await {
         tracing::debug!(%error, "the engine does not delete the container");
     }
-    let cgroup = Cgroup::new(&container.cgroup);
-    if let Err(error) = cgroup.end(REMOVAL).await {
+    if let Some(cgroup) = &container.cgroup
+        && let Err(error) = Cgroup::new(cgroup).end(REMOVAL).await
+    {
         tracing::warn!(%error, "the container's cgroup cannot be removed");
     }
-    // A detached one goes when nobody is in it any more.
+    // Where the container could not be made.
     let _ = umount2(&directory.path().join("rootfs"), MntFlags::MNT_DETACH);
     for name in ["pid", SOCKET] {
         let _ = fs::remove_file(directory.path().join(name));

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_child_subreaper;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::unistd::setsid;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
@@ -99,6 +101,16 @@ pub async fn connect(directory: &Directory) -> io::Result<(Reader, Writer)> {
     Ok(split(UnixStream::connect(path).await?))
 }
 
+/// The process that watches a container.
+///
+/// # Errors
+/// When there is none.
+pub fn pid(directory: &Directory) -> io::Result<i32> {
+    let (_held, path) = directory.short(SOCKET)?;
+    let peer = getsockopt(&StdUnixStream::connect(path)?, PeerCredentials)?;
+    Ok(peer.pid())
+}
+
 /// Sends a signal to the container's first process.
 ///
 /// # Errors
@@ -169,7 +181,8 @@ pub fn isolate() -> io::Result<()> {
     // crun refuses machines that have both versions, although nobody needs the empty one. In its place
     // is something to write to, because engines do.
     if cgroup::version() == Version::Hybrid {
-        umount2(cgroup::UNIFIED, MntFlags::MNT_DETACH)?;
+        // Not without root, and then it need not be.
+        let _ = umount2(cgroup::UNIFIED, MntFlags::MNT_DETACH);
         let flags = MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOSUID;
         mount(Some("tmpfs"), cgroup::UNIFIED, Some("tmpfs"), flags, NONE)?;
     }

@@ -30,12 +30,15 @@ pub fn write_files(
     );
     fs::write(path.join("hosts"), hosts)?;
     fs::write(path.join("hostname"), format!("{name}\n"))?;
-    fs::write(path.join("resolv.conf"), resolvers(&container.network))
+    fs::write(path.join("resolv.conf"), resolvers(container, network))
 }
 
-fn resolvers(network: &Network) -> String {
+fn resolvers(container: &Container, network: Option<&Reserved>) -> String {
     let read = |path: &&str| fs::read_to_string(path).ok();
-    match network {
+    if let Some(resolver) = network.and_then(Reserved::resolver) {
+        return format!("nameserver {resolver}\n");
+    }
+    match container.network {
         Network::None => String::new(),
         Network::Host => fs::read_to_string("/etc/resolv.conf").unwrap_or_default(),
         Network::Bridge { .. } => RESOLVERS

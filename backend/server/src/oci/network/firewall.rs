@@ -11,6 +11,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::address::INTERFACE;
+use crate::programs;
 
 /// The rule, for iptables: the kernel comes by here before it asks the chains of others.
 const RULE: [&str; 9] = [
@@ -80,10 +81,9 @@ async fn nft(arguments: &[&str]) -> io::Result<()> {
 }
 
 async fn run(program: &str, arguments: &[&str]) -> io::Result<()> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new(program)
+    let path = programs::find(program).ok_or(io::ErrorKind::NotFound)?;
+    let output = Command::new(path)
         .args(arguments)
-        .env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin"))
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()

@@ -1,128 +1,118 @@
-//! The networks of containers.
-//!
-//! Each container with one has a bridge of its own, so that containers do not reach each other. The
-//! bridge, its addresses and what leads out of it are netavark's work.
+//! The networks of containers: a bridge for each, where root makes them, and else a process for each
+//! that does for it what any program may do.
 
 mod address;
+mod bridge;
 mod files;
 mod firewall;
 mod loopback;
 mod name;
+mod user;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::Duration;
 
-use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
-use tokio::time::timeout;
-
-use self::address::Subnet;
+pub use self::bridge::netavark;
 pub use self::files::write_files;
 pub use self::loopback::bring_up;
-use self::name::Name;
-use super::container::{Network, Port};
-use crate::image::Digest;
+use super::container::Network;
+use super::directory::Directory;
+use crate::{programs, rootless};
 
-/// Where distributions put netavark, which is no command for people.
-const PLACES: [&str; 4] = [
-    "/usr/lib/podman/netavark",
-    "/usr/libexec/podman/netavark",
-    "/usr/local/libexec/podman/netavark",
-    "/usr/local/lib/podman/netavark",
-];
-
-/// How long netavark may take; it waits for others that change the firewall.
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// Where netavark is, if it is installed.
-pub fn netavark() -> Option<PathBuf> {
-    PLACES.iter().map(PathBuf::from).find(|it| it.is_file())
+/// What makes networks here.
+#[derive(Clone, Debug)]
+pub enum Tool {
+    /// For root.
+    Netavark(PathBuf),
+    /// For everyone.
+    Slirp4netns(PathBuf),
 }
 
-/// A network that nobody else on the machine takes.
+/// What makes networks here, if it is installed.
+pub fn tool() -> Option<Tool> {
+    if rootless::is_initial() {
+        netavark().map(Tool::Netavark)
+    } else {
+        programs::find("slirp4netns").map(Tool::Slirp4netns)
+    }
+}
+
+/// What has to be installed for networks.
+pub fn missing() -> &'static str {
+    if rootless::is_initial() {
+        "netavark"
+    } else {
+        "slirp4netns"
+    }
+}
+
+/// A network that nobody else takes.
 #[derive(Debug)]
-pub struct Reserved {
-    program: PathBuf,
-    subnet: Subnet,
-    ports: Vec<Port>,
-    _name: Name,
+pub enum Reserved {
+    /// A bridge.
+    Bridge(bridge::Reserved),
+    /// A process.
+    User(user::Reserved),
 }
 
 /// A network that a container is connected to.
 #[derive(Debug)]
-pub struct Connected {
-    reserved: Reserved,
-    id: String,
-    /// The container's namespace, which is still needed when the container has ended.
-    namespace: std::fs::File,
+pub enum Connected {
+    /// A bridge.
+    Bridge(bridge::Connected),
+    /// A process.
+    User(user::Connected),
 }
 
 /// A network for one container, when it wants one.
 ///
 /// # Errors
-/// When netavark is not installed, or every network is taken.
+/// When what makes it is not installed, or every network is taken.
 pub fn reserve(network: &Network) -> io::Result<Option<Reserved>> {
     let Network::Bridge { ports } = network else {
         return Ok(None);
     };
-    let program = netavark().ok_or_else(|| {
-        io::Error::other("network: a bridge needs netavark, which is not installed")
-    })?;
-    let interfaces = std::fs::read_to_string("/proc/self/net/dev")?;
-    let names = interfaces.lines().filter_map(|line| line.split_once(':'));
-    let taken: BTreeSet<_> = names.map(|(name, _)| name.trim().to_owned()).collect();
-    for subnet in Subnet::all()? {
-        if taken.contains(&subnet.interface()) {
-            continue;
+    let ports = ports.clone();
+    Ok(Some(match tool() {
+        Some(Tool::Netavark(program)) => Reserved::Bridge(bridge::reserve(program, ports)?),
+        Some(Tool::Slirp4netns(program)) => Reserved::User(user::Reserved { program, ports }),
+        None => {
+            let what = format!(
+                "network: a bridge needs {}, which is not installed",
+                missing()
+            );
+            return Err(io::Error::other(what));
         }
-        if let Some(name) = Name::take(&subnet.interface())? {
-            return Ok(Some(Reserved {
-                program,
-                subnet,
-                ports: ports.clone(),
-                _name: name,
-            }));
-        }
-    }
-    Err(io::Error::other("every network is taken"))
-}
-
-/// Nobody else changes the firewall as long as this is held: netavark looks at it and changes it in two
-/// steps.
-async fn turn() -> io::Result<Name> {
-    let turn = timeout(LIMIT, Name::wait("netavark")).await;
-    turn.map_err(|_| io::Error::other("others change the firewall all the time"))?
+    }))
 }
 
 impl Reserved {
     /// The container's address.
     pub fn address(&self) -> Ipv4Addr {
-        self.subnet.container()
+        match self {
+            Self::Bridge(bridge) => bridge.address(),
+            Self::User(_) => user::ADDRESS,
+        }
     }
 
-    /// Connects the container `id`, whose first process is `pid`.
+    /// Whom the container asks for names, when that is not whom the machine asks.
+    pub fn resolver(&self) -> Option<Ipv4Addr> {
+        match self {
+            Self::Bridge(_) => None,
+            Self::User(_) => Some(user::RESOLVER),
+        }
+    }
+
+    /// Connects the container `id`, whose first process is `pid` and whose files are in `directory`.
     ///
     /// # Errors
-    /// What netavark says.
-    pub async fn connect(self, id: &str, pid: i32) -> io::Result<Connected> {
-        let connected = Connected {
-            namespace: std::fs::File::open(format!("/proc/{pid}/ns/net"))?,
-            id: id.to_owned(),
-            reserved: self,
-        };
-        let _turn = turn().await?;
-        firewall::separate().await?;
-        if let Err(error) = connected.netavark("setup").await {
-            let _ = connected.netavark("teardown").await;
-            return Err(error);
-        }
-        Ok(connected)
+    /// What the program says that does it.
+    pub async fn connect(self, directory: &Directory, id: &str, pid: i32) -> io::Result<Connected> {
+        Ok(match self {
+            Self::Bridge(bridge) => Connected::Bridge(bridge.connect(id, pid).await?),
+            Self::User(user) => Connected::User(user.connect(directory, pid).await?),
+        })
     }
 }
 
@@ -130,79 +120,11 @@ impl Connected {
     /// Removes the network.
     ///
     /// # Errors
-    /// What netavark says.
-    pub async fn disconnect(&self) -> io::Result<()> {
-        let _turn = turn().await?;
-        let done = self.netavark("teardown").await;
-        firewall::clean_up().await?;
-        done
-    }
-
-    async fn netavark(&self, command: &str) -> io::Result<()> {
-        let namespace = self.namespace.as_raw_fd();
-        let mut child = Command::new(&self.reserved.program)
-            .arg(command)
-            .arg(format!("/proc/{}/fd/{namespace}", std::process::id()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let wish = serde_json::to_vec(&self.wish())?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(&wish).await?;
+    /// What the program says that does it.
+    pub async fn disconnect(self) -> io::Result<()> {
+        match self {
+            Self::Bridge(bridge) => bridge.disconnect().await,
+            Self::User(user) => user.disconnect().await,
         }
-        let output = timeout(LIMIT, child.wait_with_output())
-            .await
-            .map_err(|_| io::Error::other(format!("netavark {command} does not end")))??;
-        if output.status.success() {
-            return Ok(());
-        }
-        // It complains as JSON where its answer would be.
-        let said = serde_json::from_slice(&output.stdout).ok();
-        let said = said.and_then(|it: Value| Some(it.get("error")?.as_str()?.to_owned()));
-        let said = said.unwrap_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned());
-        Err(io::Error::other(format!(
-            "netavark {command}: {}",
-            said.trim()
-        )))
-    }
-
-    /// What netavark is told: the format is podman's.
-    fn wish(&self) -> Value {
-        let subnet = &self.reserved.subnet;
-        // Rules of the firewall are called after it.
-        let name = subnet.interface();
-        let ports = self.reserved.ports.iter().map(|port| {
-            json!({
-                "host_ip": port.address.map(|it| it.to_string()).unwrap_or_default(),
-                "host_port": port.host,
-                "container_port": port.container,
-                "protocol": port.protocol,
-                "range": 1,
-            })
-        });
-        let ports = ports.collect::<Vec<_>>();
-        json!({
-            "container_id": self.id,
-            "container_name": self.id,
-            "port_mappings": ports,
-            "networks": {
-                &name: {"interface_name": "eth0", "static_ips": [subnet.container()]},
-            },
-            "network_info": {
-                &name: {
-                    "name": name,
-                    "id": Digest::of(name.as_bytes()).hex(),
-                    "driver": "bridge",
-                    "network_interface": name,
-                    "subnets": [{"subnet": subnet.to_string(), "gateway": subnet.gateway()}],
-                    "ipv6_enabled": false,
-                    "internal": false,
-                    "dns_enabled": false,
-                    "ipam_options": {"driver": "host-local"},
-                },
-            },
-        })
     }
 }

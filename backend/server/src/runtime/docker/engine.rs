@@ -55,6 +55,7 @@ impl Engine {
             endpoint: self.endpoint.clone(),
             isolation: Isolation::Container,
             networks: vec![Network::Host, Network::Bridge, Network::None],
+            limitations: Vec::new(),
         }
     }
 }

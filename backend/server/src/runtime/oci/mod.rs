@@ -16,17 +16,19 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::profile::{self, ImageDefaults, STRICT_ID, STRICT_TMPFS, STRICT_TMPFS_SIZE};
 use super::{
-    Isolation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream, socket,
+    Isolation, Limitation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream,
+    socket,
 };
 use crate::agent::{AGENT, SOCKETS};
 use crate::id::SessionId;
 use crate::image::{Image, ImageError, Pinned, Store};
-use crate::oci::cgroup::Cgroup;
+use crate::oci::cgroup::{self, Cgroup};
 use crate::oci::container::{Bind, Container, Limits, Program, Stdio, Tmpfs};
 use crate::oci::directory::{Directory, State};
 use crate::oci::engine::{Engine, EngineError};
 use crate::oci::monitor::{self, Message};
 use crate::oci::{container, host, network, remains};
+use crate::rootless;
 use crate::session::{Network, Profile, Spec};
 
 /// How long an engine may take to make a container.
@@ -68,9 +70,6 @@ pub enum OciError {
     /// The images.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// Not root.
-    #[error("the runtime oci needs root")]
-    NotRoot,
     /// The machine's files.
     #[error("{0}: {1}")]
     Host(&'static str, #[source] std::io::Error),
@@ -92,16 +91,13 @@ impl OciRuntime {
         run: PathBuf,
         max_layer: u64,
     ) -> Result<Self, OciError> {
-        if !nix::unistd::geteuid().is_root() {
-            return Err(OciError::NotRoot);
-        }
         let engine = Engine::find(engine, &program)?;
         let store = Store::open(&data_dir.join("images"), program.clone(), max_layer)?;
         let sandboxes = data_dir.join("sandboxes");
         std::fs::create_dir_all(&sandboxes)
             .map_err(|error| OciError::Host("making the sandboxes' directory", error))?;
         let mut networks = vec![Network::Host, Network::None];
-        if network::netavark().is_some() {
+        if network::tool().is_some() {
             networks.push(Network::Bridge);
         }
         Ok(Self {
@@ -111,6 +107,7 @@ impl OciRuntime {
                 endpoint: String::new(),
                 isolation: Isolation::Container,
                 networks,
+                limitations: limitations(),
             },
             engine,
             instance,
@@ -208,7 +205,7 @@ impl OciRuntime {
                 .collect(),
             read_only: strict,
             hostname: id.as_str()[..HOSTNAME].to_owned(),
-            cgroup: format!("{}/{id}", self.cgroup()),
+            cgroup: cgroup::can_make().then(|| format!("{}/{id}", self.cgroup())),
             limits: Limits {
                 cpus: Some(spec.cpus),
                 memory: Some(spec.memory),
@@ -422,6 +419,14 @@ impl OciRuntime {
             _ => Ok(()),
         }
     }
+}
+
+/// What cannot be on this machine, for this user.
+fn limitations() -> Vec<Limitation> {
+    let mut found = Vec::new();
+    found.extend((!cgroup::can_make()).then_some(Limitation::NoLimits));
+    found.extend(rootless::is_single().then_some(Limitation::OneUser));
+    found
 }
 
 /// What an image says of how it is to be run.

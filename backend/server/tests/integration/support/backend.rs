@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use super::engine::Engine;
-use super::oci;
 use super::server::TestServer;
+use super::{oci, rootless};
 
 /// Something that makes sandboxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,9 +36,9 @@ impl Backend {
             "podman" => Self::Podman,
             "exec" => Self::Exec,
             "process" => Self::Process,
-            "embedded" => Self::Embedded,
-            "crun" => Self::Crun,
-            "runc" => Self::Runc,
+            "embedded" | "rootless" | "rootless_single" => Self::Embedded,
+            "crun" | "rootless_crun" => Self::Crun,
+            "runc" | "rootless_runc" => Self::Runc,
             _ => panic!("no backend is called {name}"),
         }
     }
@@ -120,9 +120,13 @@ pub fn registry() -> Option<String> {
     address
 }
 
-/// Runs `case` against a server on `backend`, and sees to it that nothing is left.
-pub async fn run(backend: Backend, flags: &[&str], case: impl AsyncFnOnce(&TestServer)) {
-    if let Some(server) = TestServer::start(backend, flags).await {
+/// Runs `case` of the test of this name against a server on the backend of this name, and sees to it that
+/// nothing is left.
+pub async fn run(backend: &str, test: &str, flags: &[&str], case: impl AsyncFnOnce(&TestServer)) {
+    if rootless::is_outside(backend) {
+        return rootless::rerun(backend, test, true);
+    }
+    if let Some(server) = TestServer::start(Backend::named(backend), flags).await {
         server.run(case).await;
     }
 }
@@ -138,33 +142,29 @@ macro_rules! on_backends {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $backend() {
-                    use crate::support::backend::{Backend, run};
-                    let backend = Backend::named(stringify!($backend));
-                    run(backend, &$flags, super::$case).await;
+                    use crate::support::backend::run;
+                    let test = concat!(module_path!(), "::", stringify!($backend));
+                    run(stringify!($backend), test, &$flags, super::$case).await;
                 }
             )+
         }
     };
 }
 
-/// Makes a test of a case for each of the OCI engines: `on_engines!(case)`.
+/// Makes a test of a case for each of the OCI engines, and for ordinary users: `on_engines!(case)`.
 macro_rules! on_engines {
     ($case:ident) => {
+        $crate::support::backend::on_engines!($case: embedded, crun, runc, rootless);
+    };
+    ($case:ident: $($backend:ident),+) => {
         mod $case {
-            #[test]
-            fn embedded() {
-                $crate::support::run::run("embedded", super::$case);
-            }
-
-            #[test]
-            fn crun() {
-                $crate::support::run::run("crun", super::$case);
-            }
-
-            #[test]
-            fn runc() {
-                $crate::support::run::run("runc", super::$case);
-            }
+            $(
+                #[test]
+                fn $backend() {
+                    let test = concat!(module_path!(), "::", stringify!($backend));
+                    $crate::support::run::run(stringify!($backend), test, super::$case);
+                }
+            )+
         }
     };
 }

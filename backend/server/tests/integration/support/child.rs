@@ -16,6 +16,7 @@ use super::api::IMAGE;
 use super::backend::Backend;
 use super::http::Client;
 use super::leftovers::instance;
+use super::oci::program;
 use super::server::{TestServer, directory};
 use super::wait::{LONG, ok, until, within};
 
@@ -79,7 +80,7 @@ pub fn command(path: &Path, backend: Backend, flags: &[&str]) -> Option<Command>
         .open(log_file(path));
     let backend_flags = backend.flags()?;
     backend.prepare(path);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shellport"));
+    let mut command = Command::new(program());
     command
         .args(["serve", "--listen=127.0.0.1:0"])
         .arg(format!("--data-dir={}", path.display()))

@@ -12,6 +12,7 @@ pub mod leftovers;
 pub mod oci;
 pub mod plain;
 pub mod proxy;
+pub mod rootless;
 pub mod run;
 pub mod server;
 pub mod tree;

@@ -11,17 +11,21 @@ use shellport::oci::engine::Engine;
 
 use super::backend::skip;
 use super::images::succeed;
+use super::rootless;
+
+/// What the name of the directory begins with where the tests' images are.
+const IMAGES: &str = "images-";
 
 /// The program itself.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_shellport");
 
 /// The flags of a server with this engine; none, and a line that says so, when it cannot be.
 pub fn flags(engine: &str) -> Option<Vec<String>> {
-    if !nix::unistd::geteuid().is_root() {
+    if !nix::unistd::geteuid().is_root() && !rootless::is_inside() {
         skip(&format!("no oci engine {engine} (not root)"));
         return None;
     }
-    if let Err(error) = Engine::find(engine, Path::new(PROGRAM)) {
+    if let Err(error) = Engine::find(engine, Path::new(program())) {
         skip(&error.to_string());
         return None;
     }
@@ -29,13 +33,20 @@ pub fn flags(engine: &str) -> Option<Vec<String>> {
     Some(vec![
         "--runtime=oci".to_owned(),
         format!("--oci-engine={engine}"),
-        format!("--program={}", program()),
+        format!("--program={}", in_namespace()),
     ])
+}
+
+/// The program, where this test can get at it.
+pub fn program() -> &'static str {
+    static PLACE: OnceLock<Option<String>> = OnceLock::new();
+    let place = PLACE.get_or_init(|| std::env::var("SHELLPORT_TEST_PROGRAM").ok());
+    place.as_deref().unwrap_or(PROGRAM)
 }
 
 /// The program, with monitors in a network namespace of their own: podman's containers are in that of the
 /// tests, and two users of netavark, each with a lock of its own, break each other's firewall.
-fn program() -> &'static str {
+fn in_namespace() -> &'static str {
     static WRAPPER: OnceLock<String> = OnceLock::new();
     let make = || {
         let variable = |name| std::env::var(name).ok();
@@ -43,7 +54,7 @@ fn program() -> &'static str {
             variable("SHELLPORT_TEST_OCI_NAMESPACE"),
             variable("SHELLPORT_TEST_DIR"),
         ) else {
-            return PROGRAM.to_owned();
+            return program().to_owned();
         };
         let path = Path::new(&directory).join("run/shellport-in-namespace");
         let text = format!(
@@ -63,24 +74,40 @@ pub fn images() -> Option<&'static Path> {
     IMAGES.get_or_init(import).as_deref()
 }
 
-fn import() -> Option<PathBuf> {
+/// The archive of the tests' images. Its directory's name tells their version.
+pub fn archive() -> Option<PathBuf> {
     let Some(directory) = std::env::var_os("SHELLPORT_TEST_DIR") else {
         skip("no images (SHELLPORT_TEST_DIR is not set)");
         return None;
     };
-    let directory = PathBuf::from(directory);
-    let entries = fs::read_dir(&directory).unwrap();
-    let mut names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let name = names.find(|name| name.starts_with("images-"));
-    let name = name.expect("tools/engines.sh has made images");
-    // The name tells the version of the images.
-    let data_dir = directory.join("oci").join(&name);
+    let entries = fs::read_dir(directory).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let is_it = |path: &PathBuf| {
+        let name = path.file_name().unwrap();
+        name.to_str().unwrap().starts_with(IMAGES)
+    };
+    let found = paths.find(is_it);
+    Some(
+        found
+            .expect("tools/engines.sh has made images")
+            .join("images.tar"),
+    )
+}
+
+fn import() -> Option<PathBuf> {
+    let archive = archive()?;
+    let made = archive.parent()?;
+    let data_dir = made.with_file_name("oci").join(made.file_name()?);
+    // Other programs may be about to do the same.
+    fs::create_dir_all(&data_dir).unwrap();
+    let lock = fs::File::create(data_dir.join("lock")).unwrap();
+    lock.lock().unwrap();
     let done = data_dir.join("done");
     if !done.exists() {
-        let mut import = Command::new(PROGRAM);
+        let mut import = Command::new(program());
         import
             .args(["image", "import"])
-            .arg(directory.join(&name).join("images.tar"))
+            .arg(&archive)
             .env("SHELLPORT_DATA_DIR", &data_dir);
         succeed(&mut import);
         fs::write(&done, "").unwrap();

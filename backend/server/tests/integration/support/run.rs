@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use super::api::IMAGE;
 use super::backend::Backend;
-use super::oci::{self, PROGRAM};
+use super::oci;
+use super::rootless;
 use super::server::directory;
 
 /// How long anything may take.
@@ -134,9 +135,13 @@ impl Containers {
     }
 }
 
-/// Runs a case with containers of the engine of this name, and sees to it that nothing is left.
-pub fn run(engine: &str, case: impl FnOnce(&Containers)) {
-    if let Some(containers) = Containers::new(Backend::named(engine)) {
+/// Runs a case of the test of this name with containers on the backend of this name, and sees to it that
+/// nothing is left.
+pub fn run(backend: &str, test: &str, case: impl FnOnce(&Containers)) {
+    if rootless::is_outside(backend) {
+        return rootless::rerun(backend, test, false);
+    }
+    if let Some(containers) = Containers::new(Backend::named(backend)) {
         case(&containers);
         containers.finish();
     }
@@ -150,7 +155,10 @@ fn line(arguments: &[&str]) -> Vec<String> {
         ["nsenter".to_owned(), file, "--".to_owned()]
     });
     let arguments = arguments.iter().map(|&it| it.to_owned());
-    enter.chain([PROGRAM.to_owned()]).chain(arguments).collect()
+    enter
+        .chain([oci::program().to_owned()])
+        .chain(arguments)
+        .collect()
 }
 
 /// How many processes have this path in their command line.
