@@ -189,9 +189,11 @@ fn network(
     }
 }
 
-/// The grammar of a reference: `[host[:port]/]path[:tag][@digest]`.
-/// <https://pkg.go.dev/github.com/distribution/reference>
-fn check_image(image: &str) -> Result<(), PolicyError> {
+/// Refuses what can be no image's name.
+///
+/// # Errors
+/// With what it can be.
+pub fn check_image(image: &str) -> Result<(), PolicyError> {
     if image.len() <= 512 && is_reference(image) {
         return Ok(());
     }
@@ -199,6 +201,8 @@ fn check_image(image: &str) -> Result<(), PolicyError> {
     refuse("image", message)
 }
 
+/// The grammar of a reference: `[host[:port]/]path[:tag][@digest]`.
+/// <https://pkg.go.dev/github.com/distribution/reference>
 fn is_reference(image: &str) -> bool {
     let word = |text: &str, extra: &str| {
         text.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -13,6 +13,11 @@ class Server {
   get unisolated(): boolean {
     return this.info?.runtime.isolation === "none";
   }
+
+  /** Memory, CPU time and processes of sessions are not limited. */
+  get unlimited(): boolean {
+    return this.info?.runtime.limitations.includes("no_limits") ?? false;
+  }
 }
 
 export const server = new Server();

@@ -5,6 +5,7 @@ mod attach;
 mod execs;
 mod extract;
 mod guard;
+mod images;
 mod model;
 pub mod openapi;
 mod problem;
@@ -62,6 +63,9 @@ pub struct App {
 pub fn router(app: App) -> Router {
     let api = Router::new()
         .route("/info", get(service::info))
+        .route("/images", get(images::list).post(images::add))
+        .route("/images/-/prune", post(images::prune))
+        .route("/images/{*image}", get(images::get).delete(images::remove))
         .route("/sessions", get(sessions::list).post(sessions::create))
         .route(
             "/sessions/{id}",

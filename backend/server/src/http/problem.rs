@@ -13,8 +13,10 @@ use utoipa::ToSchema;
 use crate::agent::AgentError;
 use crate::auth::OriginError;
 use crate::id::random_tag;
+use crate::image::ImageError;
 use crate::policy::PolicyError;
 use crate::runtime::RuntimeError;
+use crate::runtime::oci::ImagesError;
 use crate::session::{CommandError, RegistryError};
 use crate::store::StoreError;
 
@@ -172,6 +174,28 @@ impl From<RuntimeError> for Problem {
             _ => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<ImagesError> for Problem {
+    fn from(error: ImagesError) -> Self {
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        let (status, code) = match &error {
+            ImagesError::Busy => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
+            ImagesError::Pull(_) => (unprocessable, "image_not_available"),
+            ImagesError::Archive(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            ImagesError::Image(error) => match error {
+                ImageError::Missing(_) => (StatusCode::NOT_FOUND, "image_not_found"),
+                ImageError::Ambiguous(_) => (StatusCode::CONFLICT, "image_ambiguous"),
+                ImageError::Name { .. } | ImageError::Nameless | ImageError::OneName(_) => {
+                    let problem = Self::new(unprocessable, "not_allowed", error.to_string());
+                    return problem.with_field("image");
+                }
+                ImageError::Store { .. } => return Self::internal(error),
+                _ => (unprocessable, "image_not_usable"),
+            },
+        };
+        Self::new(status, code, error.to_string())
     }
 }
 

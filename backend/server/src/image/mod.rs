@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 pub use self::digest::{Digest, DigestError};
 pub use self::pin::Pinned;
 pub use self::reference::{familiar, parse};
-pub use self::store::{Image, Store};
+pub use self::store::{Freed, Image, Store};
 
 /// What goes wrong with images.
 #[derive(Debug, thiserror::Error)]

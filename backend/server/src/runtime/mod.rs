@@ -36,6 +36,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// Whether it answers.
     async fn ping(&self) -> Result<(), RuntimeError>;
 
+    /// Its images, where they are not an engine's business.
+    fn images(&self) -> Option<&oci::Images> {
+        None
+    }
+
     /// Gets what a sandbox needs, its image above all. Safe to cancel.
     async fn prepare(&self, spec: &Spec, progress: &ProgressSink) -> Result<(), RuntimeError>;
 

@@ -18,6 +18,7 @@ mod image_archives;
 mod image_hostile;
 mod image_registry;
 mod images;
+mod images_api;
 mod lifecycle;
 mod limits;
 mod logs;

@@ -4,6 +4,65 @@
  */
 
 export interface paths {
+    "/api/v1/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the images. */
+        get: operations["list"];
+        put?: never;
+        /**
+         * Brings an image from its registry, or takes those of an archive.
+         * @description With a body of JSON the image is pulled: the answer is the image, or, with
+         *     `Accept: application/x-ndjson` or `text/event-stream`, events as it comes. With any other body that is an
+         *     archive of `docker save`, an OCI layout, or the files of an image, compressed with gzip or zstd or not
+         *     at all, and the answer is a list.
+         */
+        post: operations["add"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/-/prune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Removes layers that no image has, and downloads that were not finished. */
+        post: operations["prune"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{image}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns an image. */
+        get: operations["get"];
+        put?: never;
+        post?: never;
+        /** Removes an image's name, and the layers that no other image has and no sandbox uses. */
+        delete: operations["remove"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/info": {
         parameters: {
             query?: never;
@@ -287,11 +346,76 @@ export interface components {
             /** @description The signal that ended it, such as `SIGKILL`. */
             signal?: string | null;
         };
+        /** @description What was freed. */
+        Freed: {
+            /**
+             * Format: int64
+             * @description Their bytes, and those of downloads that nobody finished.
+             */
+            bytes: number;
+            /** @description Layers that no image has any more. */
+            layers: number;
+        };
+        /** @description An image. */
+        Image: {
+            /**
+             * Format: date-time
+             * @description When the name was given to it.
+             */
+            added_at: string;
+            /** @description What it says of itself, as the OCI Image Specification has it. */
+            configuration: Record<string, never>;
+            /** @description The digest of its configuration, which is what Docker calls the image's id. */
+            id: string;
+            /** @description Its layers, the lowest first. Each is called by the digest of itself and those below. */
+            layers: string[];
+            /** @description The digest of its manifest. */
+            manifest: string;
+            /**
+             * @description Its whole name.
+             * @example docker.io/library/debian:stable-slim
+             */
+            reference: string;
+            /**
+             * Format: int64
+             * @description Bytes of its layers' files.
+             */
+            size: number;
+        };
+        /** @description Images. */
+        ImageList: {
+            /** @description By name. */
+            data: components["schemas"]["Image"][];
+            /** @description Always null: all of them are there. */
+            next_cursor?: string | null;
+        };
         /**
          * @description What stands between a session and the machine.
          * @enum {string}
          */
         Isolation: "container" | "none";
+        /** @description How far one layer is. */
+        Layer: {
+            /**
+             * Format: int64
+             * @description Bytes that are here.
+             */
+            current: number;
+            /** @description The digest of its blob. */
+            digest: string;
+            /** @description `waiting`, `downloading`, `unpacking` or `done`. */
+            step: string;
+            /**
+             * Format: int64
+             * @description Bytes of its blob.
+             */
+            total: number;
+        };
+        /**
+         * @description What a runtime cannot do for sessions on this machine.
+         * @enum {string}
+         */
+        Limitation: "no_limits" | "one_user";
         /** @description The image's own command. */
         Main: {
             /** @description Its argument vector. */
@@ -388,6 +512,27 @@ export interface components {
              */
             total?: number | null;
         };
+        /** @description What happens to an image that is brought, as a line of JSON or an event. */
+        PullEvent: {
+            /** @enum {string} */
+            event: "progress";
+            /** @description Its layers, the lowest first. */
+            layers: components["schemas"]["Layer"][];
+        } | (components["schemas"]["Image"] & {
+            /** @enum {string} */
+            event: "image";
+        }) | (components["schemas"]["Problem"] & {
+            /** @enum {string} */
+            event: "problem";
+        });
+        /** @description An image to bring from its registry. */
+        PullImage: {
+            /**
+             * @description Its name, with a tag or a digest.
+             * @example debian:stable-slim
+             */
+            image: string;
+        };
         /**
          * @description Why a program ended.
          * @enum {string}
@@ -435,6 +580,8 @@ export interface components {
             engine: string;
             /** @description What stands between a session and the machine. */
             isolation: components["schemas"]["Isolation"];
+            /** @description What it cannot do for sessions on this machine. */
+            limitations: components["schemas"]["Limitation"][];
             /** @description `docker`, `oci` or `process`. */
             name: string;
             /** @description The networks that it can give a session. */
@@ -487,6 +634,8 @@ export interface components {
             labels: {
                 [key: string]: string;
             };
+            /** @description What its runtime cannot do for it on this machine, although it says so here. */
+            limitations: components["schemas"]["Limitation"][];
             main?: components["schemas"]["Main"] | null;
             /**
              * Format: int64
@@ -612,6 +761,165 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add: {
+        parameters: {
+            query?: {
+                /** @description For an archive: the image's name, when the archive has none or another one is wanted. */
+                image?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PullImage"];
+                "application/x-tar": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Image"];
+                    "application/x-ndjson": components["schemas"]["PullEvent"];
+                };
+            };
+            /** @description The images of an archive */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    prune: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freed"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name, or the first digits of its id */
+                image: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Image"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name, or the first digits of its id */
+                image: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freed"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     info: {
         parameters: {
             query?: never;

@@ -3,6 +3,7 @@
 //! A sandbox is a container of [`crate::oci`] with the agent as its first process. Its monitor is no
 //! child that the server needs: a later server finds the sandbox by its directory.
 
+mod images;
 mod pull;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use shellport_wire::exit::Reason;
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
+pub use self::images::{Images, ImagesError};
 use super::profile::{self, ImageDefaults, STRICT_ID, STRICT_TMPFS, STRICT_TMPFS_SIZE};
 use super::{
     Isolation, Limitation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream,
@@ -51,7 +53,7 @@ pub struct OciRuntime {
     info: RuntimeInfo,
     engine: Engine,
     instance: String,
-    store: Store,
+    images: Images,
     /// This program.
     program: PathBuf,
     /// Where the agent's program is.
@@ -111,7 +113,7 @@ impl OciRuntime {
             },
             engine,
             instance,
-            store,
+            images: Images::new(store, program.clone(), data_dir.to_owned()),
             program,
             agent,
             run,
@@ -143,7 +145,7 @@ impl OciRuntime {
             let layer = layer.map_err(host_error("making the image \"host\""))?;
             return Ok((host::defaults(), vec![layer], None));
         }
-        let pinned = self.store.pin(&spec.image, &self.path(id)).await;
+        let pinned = self.images.store().pin(&spec.image, &self.path(id)).await;
         let pinned = pinned.map_err(|error| image_error(spec, &error))?;
         Ok((defaults(&pinned.image), pinned.layers.clone(), Some(pinned)))
     }
@@ -284,11 +286,15 @@ impl Runtime for OciRuntime {
         Ok(())
     }
 
+    fn images(&self) -> Option<&Images> {
+        Some(&self.images)
+    }
+
     async fn prepare(&self, spec: &Spec, progress: &ProgressSink) -> Result<(), RuntimeError> {
         if spec.image == host::NAME {
             return Ok(());
         }
-        match self.store.find(&spec.image).await {
+        match self.images.store().find(&spec.image).await {
             Ok(_) => Ok(()),
             Err(ImageError::Missing(_)) => {
                 let pulled = pull::pull(&self.program, &self.data_dir, &spec.image, progress);
@@ -385,7 +391,8 @@ impl Runtime for OciRuntime {
                 .unwrap_or_else(|error| Err(std::io::Error::other(error)))
                 .map_err(host_error("removing the sandbox's directory"))?;
         }
-        self.store
+        self.images
+            .store()
             .unpin(&self.path(id))
             .map_err(|error| RuntimeError::Engine {
                 step: "letting go of the image",
