@@ -17,11 +17,12 @@ COPY Cargo.toml Cargo.lock ./
 COPY backend/ backend/
 COPY testdata/ testdata/
 COPY --from=frontend /src/static/ static/
-RUN cargo build --release --locked --package shellport
+RUN export LIBSECCOMP_LINK_TYPE=static && \
+    export LIBSECCOMP_LIB_PATH="$(dirname "$(cc -print-file-name=libseccomp.a)")" && \
+    cargo build --release --locked --package shellport
 
 # bookworm in both stages: the binary needs a glibc at least as new as the one it was linked with.
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends libseccomp2 && rm -rf /var/lib/apt/lists/*
 COPY --from=server /src/target/release/shellport /usr/local/bin/shellport
 # There is no USER: the usual engine socket belongs to root, and whoever may use it is root on that
 # host whatever their number in here. What the process does not need is taken away in

@@ -33,6 +33,8 @@ test_needs=(
   newuidmap:uidmap
   slirp4netns:slirp4netns
   fuse-overlayfs:fuse-overlayfs
+  mkfs.ext4:e2fsprogs
+  losetup:mount
   dockerd:docker.io
   podman:podman
   /usr/lib/podman/netavark:netavark

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let result = match arguments.next().as_deref() {
         Some("launch") => {
+            follow_parent();
             let code = launch::main(arguments);
             return ExitCode::from(u8::try_from(code).unwrap_or(1));
         }

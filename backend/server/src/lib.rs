@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod oci;
 pub mod overlay;
 pub mod policy;
+pub mod profile;
 pub mod programs;
 pub mod rootless;
 pub mod runtime;

@@ -25,7 +25,7 @@ use crate::http::{App, router};
 use crate::metrics::Metrics;
 use crate::oci::{host, network};
 use crate::runtime::docker::{self, DockerRuntime};
-use crate::runtime::oci::{OciError, OciRuntime};
+use crate::runtime::oci::{OciConfig, OciError, OciRuntime};
 use crate::runtime::process::ProcessRuntime;
 use crate::runtime::{Runtime, RuntimeError, RuntimeInfo};
 use crate::session::{Network, ReconcileError, Registry};
@@ -85,6 +85,9 @@ pub enum StartError {
          --runtime process"
     )]
     NoEngine(#[source] RuntimeError, OciError),
+    /// Only our own containers' files can be limited.
+    #[error("--disk: the runtime {0} cannot limit what sandboxes write; it takes --runtime oci")]
+    Disk(&'static str),
     /// A network that the runtime cannot give.
     #[error("--network {}: this runtime cannot give it{}", .0.as_str(), .1)]
     Network(Network, String),
@@ -218,6 +221,14 @@ pub async fn is_daemonless(config: &Config) -> bool {
 
 /// What the operator has asked for, else an engine that answers, else our own.
 async fn runtime(config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Runtime>, StartError> {
+    let runtime = choose(config, data_dir).await?;
+    if config.disk.is_some() && runtime.info().name != "oci" {
+        return Err(StartError::Disk(runtime.info().name));
+    }
+    Ok(runtime)
+}
+
+async fn choose(config: &Config, data_dir: &DataDir) -> Result<Arc<dyn Runtime>, StartError> {
     let agent = agent::install(&data_dir.path().join("agent")).map_err(StartError::Agent)?;
     match (config.runtime, &config.engine) {
         (Some(RuntimeName::Process), _) => {
@@ -258,15 +269,16 @@ async fn oci(config: &Config, data_dir: &DataDir, agent: PathBuf) -> Result<OciR
         None => std::env::current_exe()
             .map_err(|error| OciError::Host("finding this program", error))?,
     };
-    OciRuntime::new(
-        &config.oci_engine,
+    OciRuntime::new(OciConfig {
+        engine: config.oci_engine.clone(),
         program,
-        data_dir.instance().to_owned(),
-        data_dir.path(),
+        instance: data_dir.instance().to_owned(),
+        data_dir: data_dir.path().to_owned(),
         agent,
-        data_dir.run(),
-        config.max_layer,
-    )
+        run: data_dir.run(),
+        max_layer: config.max_layer,
+        disk: config.disk,
+    })
     .await
 }
 

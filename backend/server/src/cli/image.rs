@@ -67,6 +67,9 @@ enum Action {
         archive: PathBuf,
         /// The image's name, when the archive has none or another one is wanted.
         image: Option<String>,
+        /// Print the images as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Print all that is known of an image, as JSON.
     Inspect {
@@ -130,11 +133,20 @@ impl ImageCommand {
                     say(&format!("{} removed, {bytes} freed", familiar(&name)));
                 }
             }
-            Action::Import { archive, image } => {
+            Action::Import {
+                archive,
+                image,
+                json,
+            } => {
                 let file = open(&archive);
                 let file = file.map_err(|error| ImageCommandError::File(archive, error))?;
-                for image in import(&store, file, image.as_deref()).await? {
-                    say(&line(&image));
+                let images = import(&store, file, image.as_deref()).await?;
+                if json {
+                    say_json(&images);
+                } else {
+                    for image in &images {
+                        say(&line(image));
+                    }
                 }
             }
             Action::Inspect { image } => say_json(&store.find(&image).await?),

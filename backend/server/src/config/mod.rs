@@ -66,6 +66,11 @@ pub struct Config {
     #[arg(long, env = "SHELLPORT_MAX_LAYER", default_value = "32g", value_parser = units::parse_size, value_name = "SIZE")]
     pub max_layer: u64,
 
+    /// The most bytes that a sandbox may write to its own files, where the runtime is `oci` and this is
+    /// root; without limit when absent.
+    #[arg(long, env = "SHELLPORT_DISK", value_parser = oci::disk::parse_size, value_name = "SIZE")]
+    pub disk: Option<u64>,
+
     /// The program that is run for sandboxes' monitors, which is this one. A test is another.
     #[arg(long, hide = true)]
     pub program: Option<PathBuf>,

@@ -166,6 +166,12 @@ fn images(app: &App) -> Result<&Images, Problem> {
     })
 }
 
+/// The server ends; what has come of an image stays.
+fn shutting_down() -> Problem {
+    let detail = "the server is shutting down; ask again, and it goes on where it was";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail)
+}
+
 /// Lists the images.
 #[utoipa::path(
     get, path = "/api/v1/images", tag = "images",
@@ -217,7 +223,8 @@ pub async fn add(
     let is_json = is(header::CONTENT_TYPE, "json");
     let mut kinds = [NDJSON, EVENTS].into_iter();
     let accepted = kinds.find(|kind| is(header::ACCEPT, kind));
-    if !is_json {
+    // `form` is what curl says of a body in its arguments.
+    if !is_json && !is(header::CONTENT_TYPE, "form") {
         return import(&app, params, request.into_body()).await;
     }
     images(&app)?;
@@ -264,7 +271,7 @@ fn pull(app: App, name: String) -> impl Stream<Item = PullEvent> {
         };
         let last = tokio::select! {
             pulled = pulling => pulled.map_or_else(PullEvent::Problem, PullEvent::Image),
-            () = app.cut.cancelled() => return,
+            () = app.draining.cancelled() => PullEvent::Problem(shutting_down()),
             () = sender.closed() => return,
         };
         let _ = sender.send(last).await;

@@ -184,10 +184,12 @@ impl From<ImagesError> for Problem {
             ImagesError::Busy => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
             ImagesError::Pull(_) => (unprocessable, "image_not_available"),
             ImagesError::Archive(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            ImagesError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            ImagesError::Import(_) => (unprocessable, "image_not_usable"),
             ImagesError::Image(error) => match error {
                 ImageError::Missing(_) => (StatusCode::NOT_FOUND, "image_not_found"),
                 ImageError::Ambiguous(_) => (StatusCode::CONFLICT, "image_ambiguous"),
-                ImageError::Name { .. } | ImageError::Nameless | ImageError::OneName(_) => {
+                ImageError::Name { .. } => {
                     let problem = Self::new(unprocessable, "not_allowed", error.to_string());
                     return problem.with_field("image");
                 }

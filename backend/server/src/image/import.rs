@@ -4,7 +4,7 @@
 //! place. What has come of it says what it was: a layout, what `docker save` writes, or else the
 //! files of the image themselves.
 
-use std::fs::File;
+use std::fs::{self, File};
 
 use oci_spec::image::{Arch, ConfigBuilder, ImageConfigurationBuilder, Os, RootFsBuilder};
 
@@ -31,6 +31,10 @@ pub async fn import(
         .unpack(&store.program, archive, &[], store.max_layer)
         .await?;
     let directory = File::open(place.files()).map_err(ImageError::store(&place.files()))?;
+    let mut files = fs::read_dir(place.files()).map_err(ImageError::store(&place.files()))?;
+    if files.next().is_none() {
+        return Err(ImageError::Empty);
+    }
     let source = Source::new(&directory);
     match source.find()? {
         found if found.is_empty() => {

@@ -14,6 +14,9 @@ use serde::Deserialize;
 use super::store::{parse_configuration, parse_manifest};
 use super::{Digest, ImageError, platform};
 
+/// The most images of an archive: each of them has a configuration that is read.
+const MAX_IMAGES: usize = 128;
+
 /// The most bytes of a manifest, configuration or index.
 const MAX_JSON: u64 = 4 << 20;
 
@@ -68,10 +71,16 @@ impl<'a> Source<'a> {
         if self.open("oci-layout").is_ok() {
             let index: ImageIndex = self.json("index.json")?;
             let saved = self.saved().unwrap_or_default();
+            if index.manifests().len() > MAX_IMAGES {
+                return Err(ImageError::TooMany(MAX_IMAGES));
+            }
             return self.layout(&index, &saved);
         }
-        self.saved()
-            .unwrap_or_default()
+        let saved = self.saved().unwrap_or_default();
+        if saved.len() > MAX_IMAGES {
+            return Err(ImageError::TooMany(MAX_IMAGES));
+        }
+        saved
             .into_iter()
             .map(|saved| self.of_saved(saved))
             .collect()

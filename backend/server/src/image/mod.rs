@@ -38,6 +38,12 @@ pub enum ImageError {
         /// What is wrong with it.
         cause: String,
     },
+    /// An archive without files.
+    #[error("there is nothing in the archive")]
+    Empty,
+    /// More images than anybody saves together.
+    #[error("the archive has more than {0} images")]
+    TooMany(usize),
     /// An archive that does not say how its image is called.
     #[error("the archive gives its image no name; say one behind it")]
     Nameless,

@@ -11,8 +11,8 @@ use super::account::Account;
 use super::cgroup;
 use super::container::{Bind, Container, Network, Stdio, Tmpfs};
 use super::seccomp;
+use crate::profile::{DEFAULT_PATH, ulimits};
 use crate::rootless;
-use crate::runtime::profile::{DEFAULT_PATH, ulimits};
 
 /// What `config.json` says of a container whose program runs as `account`. `bundle` is the directory
 /// it will be in, beside `rootfs` and the files of [`FILES`].
@@ -221,6 +221,9 @@ fn mounts(container: &Container, bundle: &Path) -> Vec<Value> {
         mounts.push(
             json!({"destination": "/sys", "type": "bind", "source": "/sys", "options": options}),
         );
+        // Groups of the user are there, and `ro` does not reach so deep.
+        let hidden = [&["size=0"], &devices[..]].concat();
+        mounts.push(special("/sys/fs/cgroup", "tmpfs", &hidden));
     } else {
         mounts.push(special("/sys", "sysfs", &devices));
     }

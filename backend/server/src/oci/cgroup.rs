@@ -15,6 +15,8 @@ use nix::unistd::Pid;
 use rustix::fs::{Access, access};
 use tokio::time::{Instant, sleep};
 
+use crate::rootless;
+
 /// Where the hierarchies are.
 const ROOT: &str = "/sys/fs/cgroup";
 
@@ -64,8 +66,12 @@ pub fn hierarchies() -> Vec<PathBuf> {
     }
 }
 
-/// Whether this process may make groups, and limit what is in them.
+/// Whether this process may make groups, and limit what is in them. Root always wants to: a sandbox of
+/// root's without limits is none.
 pub fn can_make() -> bool {
+    if rootless::is_initial() {
+        return true;
+    }
     let all = hierarchies();
     !all.is_empty() && all.iter().all(|it| access(it, Access::WRITE_OK).is_ok())
 }

@@ -82,6 +82,8 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Processes and threads.
     pub pids: Option<u32>,
+    /// Bytes of what it writes to its own files.
+    pub disk: Option<u64>,
 }
 
 /// What a container can reach.

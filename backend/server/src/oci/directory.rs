@@ -6,6 +6,7 @@
 //! monitor.sock     where its monitor is reached
 //! bundle: config.json, rootfs (mounted in the monitor only), hosts, hostname, resolv.conf
 //! below/ upper/ work/   what the root is mounted from
+//! disk.img disk/   the same, where its size is limited: disk/upper, disk/work
 //! engine/          the engine's own state; engine.log, its complaints
 //! pid              the container's first process, while it runs
 //! output           what it has said, where nobody was attached

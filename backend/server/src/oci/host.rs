@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::container::Bind;
 use crate::id::random_tag;
 use crate::image::Digest;
-use crate::runtime::profile::{DEFAULT_PATH, ImageDefaults};
+use crate::profile::{DEFAULT_PATH, ImageDefaults};
 
 /// The image's name.
 pub const NAME: &str = "host";

@@ -10,6 +10,7 @@ mod bundle;
 pub mod cgroup;
 pub mod container;
 pub mod directory;
+pub mod disk;
 pub mod embedded;
 pub mod engine;
 pub mod host;

@@ -9,17 +9,27 @@ use nix::mount::MsFlags;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
 use rustix::process::chdir;
 
+use super::container::Container;
 use super::directory::Directory;
+use super::disk;
 use crate::overlay::Overlay;
 
 /// Mounts the root of a container at `rootfs` of its directory, in the mount namespace of this process,
 /// which is at work in that directory from now on.
 ///
 /// # Errors
-/// Where overlayfs is not allowed, or the disk is full.
-pub fn assemble(directory: &Directory, layers: &[PathBuf]) -> io::Result<()> {
-    let path = directory.path();
-    for name in ["upper", "work", "rootfs"] {
+/// Where no overlay can be mounted, or the disk is full.
+pub fn assemble(directory: &Directory, container: &Container) -> io::Result<()> {
+    let (path, layers) = (directory.path(), &container.layers);
+    let own = match container.limits.disk {
+        None => ".",
+        Some(size) => {
+            disk::mount(path, size)?;
+            disk::MOUNTED
+        }
+    };
+    let (upper, work) = (format!("{own}/upper"), format!("{own}/work"));
+    for name in [&*upper, &work, "rootfs"] {
         make(&path.join(name))?;
     }
     // Short names, because all of them have to fit into one page of memory.
@@ -40,8 +50,8 @@ pub fn assemble(directory: &Directory, layers: &[PathBuf]) -> io::Result<()> {
         .collect();
     let overlay = Overlay {
         lower: &lower,
-        upper: "upper",
-        work: "work",
+        upper: &upper,
+        work: &work,
     };
     overlay.mount("rootfs", MsFlags::MS_NODEV)
 }

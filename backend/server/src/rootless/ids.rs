@@ -18,6 +18,13 @@ struct Range {
     count: u32,
 }
 
+impl Range {
+    fn overlaps(self, other: Self) -> bool {
+        let end = |it: Self| u64::from(it.first) + u64::from(it.count);
+        u64::from(self.first) < end(other) && u64::from(other.first) < end(self)
+    }
+}
+
 /// Whether this user has ids beside the own one, and the machine the programs that map them.
 pub fn has_subordinates() -> bool {
     KINDS
@@ -84,7 +91,14 @@ fn of(text: &str, name: Option<&str>, id: u32) -> Vec<Range> {
         let is_own = Some(user) == name || user.parse() == Ok(id);
         is_own.then_some(Range { first, count })
     };
-    text.lines().filter_map(range).collect()
+    let mut found: Vec<Range> = Vec::new();
+    for range in text.lines().filter_map(range) {
+        // The kernel takes none twice; people do, by name and by number.
+        if !found.iter().any(|it| it.overlaps(range)) {
+            found.push(range);
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -93,8 +107,7 @@ mod tests {
 
     #[test]
     fn ids_are_found_by_name_and_number() {
-        let text =
-            "other:100000:65536\nuser:165536:65536\n\nbroken\nuser:x:1\n1000:500000:10\nuser:7:0\n";
+        let text = "other:100000:65536\nuser:165536:65536\n\nbroken\nuser:x:1\n1000:165536:65536\n1000:500000:10\nuser:7:0\n";
         let expected = [
             Range {
                 first: 165_536,
@@ -106,7 +119,7 @@ mod tests {
             },
         ];
         assert_eq!(of(text, Some("user"), 1000), expected);
-        assert_eq!(of(text, None, 1000), expected[1..]);
+        assert_eq!(of(text, None, 1000), expected);
         assert_eq!(of(text, Some("nobody"), 65_534), []);
         assert_eq!(
             lines(1000, &expected),

@@ -66,12 +66,21 @@ pub fn enter() -> Result<(), RootlessError> {
 /// # Errors
 /// When it is somebody else's.
 pub fn join(pid: i32) -> io::Result<()> {
-    if geteuid().is_root() {
+    if geteuid().is_root() && is_initial() {
         return Ok(());
     }
-    let namespace = File::open(format!("/proc/{pid}/ns/user"))?;
+    let refused = |error: io::Error| {
+        let hint = if is_initial() {
+            ""
+        } else {
+            "; it works outside of `shellport unshare` only"
+        };
+        io::Error::other(format!("its user namespace: {error}{hint}"))
+    };
+    let namespace = File::open(format!("/proc/{pid}/ns/user")).map_err(refused)?;
     if namespace.metadata()?.ino() != fs::metadata("/proc/self/ns/user")?.ino() {
-        setns(namespace, CloneFlags::CLONE_NEWUSER)?;
+        let entered = setns(namespace, CloneFlags::CLONE_NEWUSER);
+        entered.map_err(|error| refused(error.into()))?;
     }
     Ok(())
 }

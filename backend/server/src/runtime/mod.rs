@@ -3,7 +3,6 @@
 pub mod docker;
 pub mod oci;
 pub mod process;
-pub mod profile;
 mod socket;
 
 use std::io;

@@ -24,7 +24,7 @@ async fn streams_are_apart(server: &TestServer) {
     assert_eq!(outcome.exit, exited(0));
     assert!(!outcome.truncated);
 }
-on_backends!(streams_are_apart: docker, podman, exec, process, embedded, crun, runc, rootless);
+on_backends!(streams_are_apart: docker, podman, exec, process, embedded, crun, runc, youki, runsc, rootless);
 
 async fn ends_are_told_apart(server: &TestServer) {
     let client = &server.client;
@@ -54,7 +54,7 @@ async fn ends_are_told_apart(server: &TestServer) {
     let expected = json!({"code": null, "signal": "SIGKILL", "reason": "timeout"});
     assert_eq!(stubborn.exit, expected);
 }
-on_backends!(ends_are_told_apart: docker, podman, exec, process, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
+on_backends!(ends_are_told_apart: docker, podman, exec, process, embedded, crun, runc, youki, runsc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 async fn out_of_memory_is_told(server: &TestServer) {
     let client = &server.client;

@@ -39,7 +39,7 @@ async fn a_session_is_made_and_deleted(server: &TestServer) {
     let again = client.delete(&path).await;
     again.expect_problem(404, "session_not_found", &[]);
 }
-on_backends!(a_session_is_made_and_deleted: docker, podman, exec, process, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
+on_backends!(a_session_is_made_and_deleted: docker, podman, exec, process, embedded, crun, runc, youki, runsc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 async fn a_stop_gives_grace_and_keeps_files(server: &TestServer) {
     let client = &server.client;
@@ -81,7 +81,7 @@ async fn a_stop_gives_grace_and_keeps_files(server: &TestServer) {
         .await;
     assert_eq!(text, "begun\nended");
 }
-on_backends!(a_stop_gives_grace_and_keeps_files: docker, podman, exec, process, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
+on_backends!(a_stop_gives_grace_and_keeps_files: docker, podman, exec, process, embedded, crun, runc, youki, runsc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 async fn who_ignores_term_is_killed(server: &TestServer) {
     let client = &server.client;

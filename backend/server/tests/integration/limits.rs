@@ -58,6 +58,37 @@ async fn too_many_processes_are_refused(server: &TestServer) {
 }
 on_backends!(too_many_processes_are_refused: docker, podman, embedded, crun, runc);
 
+/// Another session has its own, and what is written stays over a stop.
+async fn files_are_limited(server: &TestServer) {
+    let client = &server.client;
+    let (session, other) = tokio::join!(client.session(), client.session());
+    let fill = "dd if=/dev/zero of=/big bs=1M count=100 2>&1 | grep -o 'No space left'";
+    assert_eq!(client.output(&session, fill).await, "No space left");
+    let size = "stat -c %s /big";
+    let full: u64 = client.output(&session, size).await.parse().unwrap();
+    assert!((40 << 20..64 << 20).contains(&full), "{full}");
+    let line = "dd if=/dev/zero of=/small bs=1M count=30 2>/dev/null && echo fine";
+    assert_eq!(client.output(&other, line).await, "fine");
+    client.stop(&session, "1s").await;
+    client.start(&session).await;
+    assert_eq!(client.output(&session, size).await, full.to_string());
+    assert_eq!(
+        client
+            .output(&session, "rm /big && df -m / | tail -n 1 | wc -l")
+            .await,
+        "1"
+    );
+    client.remove(&session).await;
+    client.remove(&other).await;
+    let devices = std::process::Command::new("losetup").output().unwrap();
+    let devices = String::from_utf8_lossy(&devices.stdout).into_owned();
+    assert!(
+        !devices.contains(server.path().to_str().unwrap()),
+        "{devices}"
+    );
+}
+on_backends!(files_are_limited: embedded, crun, runc => ["--disk=64m"]);
+
 /// Standard output, although a part of the line may fail.
 async fn inside(client: &Client, session: &str, line: &str) -> String {
     client.shell(session, line).await.stdout.trim().to_owned()

@@ -128,8 +128,10 @@ fn a_data_directory_can_be_on_an_overlay() {
             ls /proc/*/cwd -l 2>/dev/null | grep -q "$PWD/merged/data/containers/one" || break
             sleep 0.1
         done
-        echo $i >&2
         [ $i -lt 100 ]
+        $1 cp one:/etc/passwd copied
+        sleep 0.5
+        ! ls /proc/*/cwd -l 2>/dev/null | grep "$PWD/merged/data/containers/one"
         $1 rm one
     "#;
     if flags("embedded").is_none() {

@@ -203,7 +203,7 @@ async fn standard_has_eight_capabilities(server: &TestServer) {
         assert_ne!(host.to_str(), Some(link), "{namespace}");
     }
 }
-on_backends!(standard_has_eight_capabilities: docker, podman, exec, embedded, crun, runc, rootless, rootless_crun, rootless_runc);
+on_backends!(standard_has_eight_capabilities: docker, podman, exec, embedded, crun, runc, youki, runsc, rootless, rootless_crun, rootless_runc);
 
 async fn strict_may_do_next_to_nothing(server: &TestServer) {
     let client = &server.client;
@@ -251,7 +251,7 @@ async fn strict_may_do_next_to_nothing(server: &TestServer) {
         "network"
     );
 }
-on_backends!(strict_may_do_next_to_nothing: docker, podman, exec, embedded, crun, runc, rootless, rootless_crun, rootless_runc);
+on_backends!(strict_may_do_next_to_nothing: docker, podman, exec, embedded, crun, runc, youki, runsc, rootless, rootless_crun, rootless_runc);
 
 async fn a_package_can_be_installed(server: &TestServer) {
     let client = &server.client;

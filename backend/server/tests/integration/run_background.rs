@@ -4,6 +4,8 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::api::IMAGE;
@@ -54,6 +56,40 @@ fn it_runs_and_is_looked_at(containers: &Containers) {
     assert_eq!(look(containers, "one"), Value::Null, "--rm removes it");
 }
 on_engines!(it_runs_and_is_looked_at);
+
+fn it_ends_with_its_monitor(containers: &Containers) {
+    let flags = [
+        "run",
+        "-d",
+        "--net=none",
+        "--no-init",
+        "--user=7",
+        "--name=alone",
+        IMAGE,
+    ];
+    containers.success(&[&flags[..], &["sleep", "1000"]].concat());
+    let directory = containers.path().join("containers/alone");
+    let pid = fs::read_to_string(directory.join("pid")).unwrap();
+    let wanted = format!("monitor\0{}\0", directory.display());
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let mut monitors = entries.filter(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).ends_with(&wanted)
+    });
+    let monitor = monitors.next().unwrap().file_name();
+    let monitor = Pid::from_raw(monitor.to_str().unwrap().parse().unwrap());
+    kill(monitor, Signal::SIGKILL).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let line = format!("/proc/{}/cmdline", pid.trim());
+    // A zombie's is empty.
+    while fs::read(&line).is_ok_and(|line| !line.is_empty()) {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(look(containers, "alone")["state"], "lost");
+    containers.success(&["rm", "alone"]);
+}
+on_engines!(it_ends_with_its_monitor);
 
 fn it_stays_after_its_end(containers: &Containers) {
     start(

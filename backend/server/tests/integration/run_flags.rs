@@ -110,12 +110,52 @@ fn limits_are_enforced(containers: &Containers) {
 }
 on_engines!(limits_are_enforced: embedded, crun, runc);
 
+fn files_are_limited(containers: &Containers) {
+    let line = "dd if=/dev/zero of=/big bs=1M count=100 2>&1 | grep -c 'No space left'";
+    assert_eq!(containers.shell(&["--disk=48m"], line), "1");
+    let run = [
+        "run",
+        "-d",
+        "--net=none",
+        "--disk=48m",
+        "--name=full",
+        IMAGE,
+    ];
+    let fill = ["sh", "-c", "cat /dev/zero >/big; sleep 1000"];
+    containers.success(&[&run[..], &fill].concat());
+    containers.success(&[
+        "exec",
+        "full",
+        "sh",
+        "-c",
+        "until [ -s /big ]; do sleep 0.1; done",
+    ]);
+    containers.success(&["kill", "full"]);
+    // Its files can still be had.
+    let copy = containers.path().join("big");
+    containers.success(&["cp", "full:/big", copy.to_str().unwrap()]);
+    assert!(fs::metadata(&copy).unwrap().len() > 0);
+    containers.success(&["rm", "full"]);
+}
+on_engines!(files_are_limited: embedded, crun);
+
+/// Those of the user may be among them.
+fn cgroups_are_hidden(containers: &Containers) {
+    let run = ["run", "--net=host", IMAGE, "sh", "-c"];
+    let line = "ls -A /sys/fs/cgroup | wc -l; test -e /sys/class/net/lo && echo lo";
+    let said = containers.success(&[&run[..], &[line]].concat());
+    assert_eq!(said, "0\nlo");
+}
+on_engines!(cgroups_are_hidden: rootless, rootless_crun, rootless_runc);
+
 fn limits_that_cannot_be_are_refused(containers: &Containers) {
     for flag in ["--memory=1g", "--pids-limit=20", "--cpus=0.5"] {
         let said = containers.refused(&["run", flag, IMAGE]);
         let (name, _) = flag.split_once('=').unwrap();
         assert!(said.contains(&format!("{name}: this user")), "{said}");
     }
+    let said = containers.refused(&["run", "--disk=1g", IMAGE]);
+    assert!(said.contains("--disk: root is needed"), "{said}");
 }
 on_engines!(limits_that_cannot_be_are_refused: rootless);
 
@@ -226,6 +266,7 @@ fn wrong_values_are_refused(containers: &Containers) {
     for (flags, expected) in [
         (&["--memory=lots"][..], "--memory"),
         (&["--memory=1k"], "the least is 6m"),
+        (&["--disk=1m"], "the least is 32m"),
         (&["--cpus=-1"], "--cpus"),
         (&["--cpus=0"], "0.01"),
         (&["--pids-limit=0"], "1 to 4194304"),

@@ -37,7 +37,7 @@ async fn a_script_drives_a_shell(server: &TestServer) {
     assert_eq!(offset, shell.output.len() as u64);
     assert_eq!(shell.closed, Some(close::EXITED));
 }
-on_backends!(a_script_drives_a_shell: docker, podman, exec, process, embedded, crun, runc, rootless, rootless_crun, rootless_runc, rootless_single);
+on_backends!(a_script_drives_a_shell: docker, podman, exec, process, embedded, crun, runc, youki, runsc, rootless, rootless_crun, rootless_runc, rootless_single);
 
 async fn what_is_not_understood_is_refused(server: &TestServer) {
     let client = &server.client;

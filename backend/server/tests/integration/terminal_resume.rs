@@ -64,7 +64,7 @@ async fn output_goes_on_where_it_was_cut(server: &TestServer) {
     );
     assert_eq!(exit, Some(exited(3)));
 }
-on_backends!(output_goes_on_where_it_was_cut: docker, podman, exec, process, embedded, crun, runc, rootless);
+on_backends!(output_goes_on_where_it_was_cut: docker, podman, exec, process, embedded, crun, runc, youki, runsc, rootless);
 
 /// Frames of input are sent again after a cut, from where the terminal says it is.
 async fn input_is_applied_once(server: &TestServer) {
@@ -192,7 +192,7 @@ async fn nothing_is_lost_at_the_end(server: &TestServer) {
         Backend::Process => 50,
         Backend::Docker => 25,
         Backend::Embedded => 10,
-        Backend::Podman | Backend::Exec | Backend::Crun | Backend::Runc => 5,
+        _ => 5,
     };
     let plain = runs(client, &session, false, times, &expected);
     let framed = runs(client, &session, true, times, &expected);

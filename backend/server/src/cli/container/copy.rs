@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use clap::{Args, ValueEnum};
+use nix::mount::{MntFlags, umount2};
 use nix::unistd::{chdir, chroot};
 
 use super::{CommandError, Place, join, program};
@@ -251,11 +252,15 @@ impl ArchiveCommand {
             }
             let container = directory.container()?;
             monitor::isolate()?;
-            root::assemble(&directory, &container.layers)?;
+            root::assemble(&directory, &container)?;
             (held, directory.path().join("rootfs"))
         };
         chroot(&root)?;
         chdir("/")?;
+        if held.is_some() {
+            // It goes with this process, and with it a process that serves the overlay.
+            umount2("/", MntFlags::MNT_DETACH)?;
+        }
         Ok(held)
     }
 }

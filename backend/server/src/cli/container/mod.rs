@@ -13,6 +13,7 @@ mod stats;
 mod terminal;
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -114,7 +115,11 @@ impl Place {
     /// The directory of the containers' directories, which is made when it is not there.
     fn containers(&self) -> Result<PathBuf, CommandError> {
         let path = data_dir(self.data_dir.as_deref())?.join("containers");
-        std::fs::create_dir_all(&path).map_err(CommandError::host("making a directory"))?;
+        let made = std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path);
+        made.map_err(CommandError::host("making a directory"))?;
         std::fs::canonicalize(&path).map_err(CommandError::host("looking for containers"))
     }
 

@@ -17,18 +17,20 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_local;
+use tokio::time::timeout;
 
 use super::SOCKET;
 use super::frame::{Frame, Message, Reader, Writer, split};
 use super::hub::{Ends, Hub};
 use super::log::Log;
 use super::service::{Service, Target, listen};
-use crate::console::ConsoleSocket;
+use crate::console::{ConsoleError, ConsoleSocket};
 use crate::oci::account::Account;
 use crate::oci::bundle;
 use crate::oci::cgroup::Cgroup;
 use crate::oci::container::{Container, Network, Stdio};
 use crate::oci::directory::{Directory, Ended};
+use crate::oci::disk;
 use crate::oci::engine::{Call, Engine};
 use crate::oci::network::{self, Connected};
 use crate::oci::root;
@@ -36,6 +38,9 @@ use crate::system::register;
 
 /// How long the kernel may take to let go of a container's cgroup.
 const REMOVAL: Duration = Duration::from_secs(3);
+
+/// How long an engine may take to make a terminal.
+const CREATION: Duration = Duration::from_mins(1);
 
 /// A container that is made.
 struct Made {
@@ -177,7 +182,7 @@ pub fn ending(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
 
 async fn make(directory: &Directory, container: &Container, engine: &Engine) -> io::Result<Made> {
     engine.prepare()?;
-    root::assemble(directory, &container.layers)?;
+    root::assemble(directory, container)?;
     let path = directory.path();
     let account =
         Account::find(&path.join("rootfs"), &container.program.user).map_err(io::Error::other)?;
@@ -235,9 +240,11 @@ pub async fn open(
             let socket = ConsoleSocket::new(place)
                 .or_else(|_| ConsoleSocket::new(std::env::temp_dir()))
                 .map_err(io::Error::other)?;
-            let call = call.arg("--console-socket").arg(socket.path());
+            let path = socket.path().to_owned();
+            let call = call.arg("--console-socket").arg(&path);
             let creating = call.arg(id).run();
-            let received = socket.receive(ConsoleSocket::PATIENCE);
+            // As long as the engine is at work, on a machine with a hundred others at theirs.
+            let received = socket.receive(CREATION);
             tokio::pin!(creating, received);
             // A runtime that fails never connects.
             let master = tokio::select! {
@@ -249,7 +256,10 @@ pub async fn open(
                 }
                 created = &mut creating => {
                     created.map_err(io::Error::other)?;
-                    received.await.map_err(io::Error::other)?
+                    let limit = ConsoleSocket::PATIENCE;
+                    let received = timeout(limit, received).await;
+                    let silent = |_| Err(ConsoleError::Timeout { path, limit });
+                    received.unwrap_or_else(silent).map_err(io::Error::other)?
                 }
             };
             Hub::new(Ends::Terminal(master), log)
@@ -294,6 +304,7 @@ async fn clean_up(directory: &Directory, container: &Container, engine: &Engine)
     }
     // Where the container could not be made.
     let _ = umount2(&directory.path().join("rootfs"), MntFlags::MNT_DETACH);
+    disk::unmount(directory.path());
     for name in ["pid", SOCKET] {
         let _ = fs::remove_file(directory.path().join(name));
     }

@@ -29,6 +29,7 @@ use nix::unistd::setsid;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 pub use self::frame::{CHUNK, Frame, Message, Reader, Wish, Writer, split};
 pub use self::log::{Record, older, read as read_log};
@@ -37,6 +38,9 @@ use super::directory::Directory;
 
 /// The name of the socket in the container's directory.
 const SOCKET: &str = "monitor.sock";
+
+/// How long a monitor may take to pass a signal on.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long a monitor that is just ending may hold its place.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -116,12 +120,16 @@ pub fn pid(directory: &Directory) -> io::Result<i32> {
 /// # Errors
 /// When there is no monitor, or its engine refuses.
 pub async fn signal(directory: &Directory, signal: i32) -> io::Result<()> {
-    let (mut reader, mut writer) = connect(directory).await?;
-    writer.say(Message::Signal { signal }).await?;
-    match reader.message().await? {
-        Message::Failed { cause } => Err(io::Error::other(cause)),
-        _ => Ok(()),
-    }
+    let exchange = async {
+        let (mut reader, mut writer) = connect(directory).await?;
+        writer.say(Message::Signal { signal }).await?;
+        match reader.message().await? {
+            Message::Failed { cause } => Err(io::Error::other(cause)),
+            _ => Ok(()),
+        }
+    };
+    let exchanged = timeout(ANSWER, exchange).await;
+    exchanged.map_err(|_| io::Error::other("the container's monitor does not answer"))?
 }
 
 /// The monitor itself, of the container or of a further process. There must be no other thread.

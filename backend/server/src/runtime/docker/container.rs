@@ -12,7 +12,7 @@ use bollard::models::{
 use super::engine::EngineKind;
 use super::transport::Placement;
 use crate::agent::{AGENT, AGENT_DIRECTORY, SOCKETS};
-use crate::runtime::profile::{self, ImageDefaults, STRICT_TMPFS, STRICT_TMPFS_SIZE};
+use crate::profile::{self, ImageDefaults, STRICT_TMPFS, STRICT_TMPFS_SIZE};
 use crate::session::{Network, Profile, Spec};
 
 /// How many arguments are the agent's own; what follows is the sandbox's command.

@@ -9,7 +9,7 @@ use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 
 use crate::image::credentials::{self, Credentials};
-use crate::runtime::profile::ImageDefaults;
+use crate::profile::ImageDefaults;
 use crate::runtime::{ProgressSink, RuntimeError};
 use crate::session::Progress;
 

@@ -2,16 +2,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::pipe;
+use serde::Deserialize;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt};
+use tokio::process::Command;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::task::spawn_blocking;
 
 use super::pull::Pull;
-use crate::image::import::import;
 use crate::image::pull::Progress;
 use crate::image::{Freed, Image, ImageError, Store};
 
@@ -23,7 +25,14 @@ pub struct Images {
     store: Store,
     program: PathBuf,
     data_dir: PathBuf,
+    max_layer: u64,
     places: Semaphore,
+}
+
+/// What is heard of an image that was imported.
+#[derive(Deserialize)]
+struct Named {
+    reference: String,
 }
 
 /// What goes wrong with images.
@@ -41,6 +50,12 @@ pub enum ImagesError {
     /// The archive did not come whole.
     #[error("the archive did not come whole: {0}")]
     Archive(String),
+    /// The archive is more than a layer may be.
+    #[error("the archive has more than the {0} bytes that the operator allows")]
+    TooLarge(u64),
+    /// The archive is none of images.
+    #[error("{0}")]
+    Import(String),
 }
 
 impl From<TryAcquireError> for ImagesError {
@@ -50,12 +65,14 @@ impl From<TryAcquireError> for ImagesError {
 }
 
 impl Images {
-    /// Those of the store below `data_dir`; `program` is this one.
-    pub(super) fn new(store: Store, program: PathBuf, data_dir: PathBuf) -> Self {
+    /// Those of the store below `data_dir`, whose layers have at most `max_layer` bytes; `program` is this
+    /// one.
+    pub(super) fn new(store: Store, program: PathBuf, data_dir: PathBuf, max_layer: u64) -> Self {
         Self {
             store,
             program,
             data_dir,
+            max_layer,
             places: Semaphore::new(AT_ONCE),
         }
     }
@@ -70,7 +87,8 @@ impl Images {
     /// # Errors
     /// Those of the file system.
     pub async fn list(&self) -> Result<Vec<Image>, ImagesError> {
-        Ok(self.store.list().await?)
+        let store = self.store.clone();
+        aside(async move { store.list().await }).await
     }
 
     /// The image of this name, or with an id that begins with these digits.
@@ -86,7 +104,8 @@ impl Images {
     /// # Errors
     /// When there is no such image.
     pub async fn remove(&self, name: &str) -> Result<Freed, ImagesError> {
-        Ok(self.store.remove(name).await?.1)
+        let (store, name) = (self.store.clone(), name.to_owned());
+        aside(async move { Ok(store.remove(&name).await?.1) }).await
     }
 
     /// Removes what nothing names, and what was left of downloads.
@@ -94,7 +113,8 @@ impl Images {
     /// # Errors
     /// Those of the file system.
     pub async fn prune(&self) -> Result<Freed, ImagesError> {
-        Ok(self.store.prune().await?)
+        let store = self.store.clone();
+        aside(async move { store.prune().await }).await
     }
 
     /// Brings the image of this name from its registry, and tells how far it is. What has come stays for
@@ -116,40 +136,75 @@ impl Images {
         self.find(name).await
     }
 
-    /// Takes the images of an archive as it comes, under this name or else those that it gives.
+    /// Takes the images of an archive, under this name or else those that it gives. It is kept in a file
+    /// until all of it has come: nothing is made of a part.
     ///
     /// # Errors
     /// An archive that is none, or has no name while none is given, or does not come whole.
     pub async fn import<E: std::fmt::Display>(
         &self,
         name: Option<&str>,
-        archive: impl Stream<Item = Result<bytes::Bytes, E>> + Unpin,
+        archive: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<Vec<Image>, ImagesError> {
+        let archive = self.keep(archive).await?;
         let _place = self.places.try_acquire()?;
-        let (reader, writer) =
-            io::pipe().map_err(|error| ImagesError::Archive(error.to_string()))?;
-        let reading = import(&self.store, File::from(OwnedFd::from(reader)), name);
-        let result = tokio::join!(reading, pass(archive, writer.into()));
-        match result {
-            // Whoever has heard enough hangs up, so what it says counts.
-            (Err(error), Ok(())) => Err(error.into()),
-            (_, Err(error)) => Err(ImagesError::Archive(error)),
-            (Ok(images), Ok(())) => Ok(images),
+        let failed = |error: io::Error| ImagesError::Import(error.to_string());
+        // In a process of its own: whatever is in there, it is not the server's memory that holds it.
+        let output = Command::new(&self.program)
+            .args(["image", "import", "--json", "--data-dir"])
+            .arg(&self.data_dir)
+            .arg(format!("--max-layer={}", self.max_layer))
+            .args(["--", "-"])
+            .args(name)
+            .stdin(archive)
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(failed)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said.trim().trim_start_matches("shellport: ");
+            return Err(ImagesError::Import(said.to_owned()));
         }
+        let names: Vec<Named> =
+            serde_json::from_slice(&output.stdout).map_err(|error| failed(error.into()))?;
+        let mut images = Vec::new();
+        for Named { reference } in names {
+            images.push(self.find(&reference).await?);
+        }
+        Ok(images)
+    }
+
+    /// The archive as a file without a name.
+    async fn keep<E: std::fmt::Display>(
+        &self,
+        mut archive: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    ) -> Result<File, ImagesError> {
+        let place = self.data_dir.join("images/downloads");
+        let failed = |cause| {
+            let path = place.clone();
+            ImagesError::Image(ImageError::Store { path, cause })
+        };
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(&place).map_err(failed)?);
+        let mut left = self.max_layer;
+        while let Some(part) = archive.next().await {
+            let part = part.map_err(|error| ImagesError::Archive(error.to_string()))?;
+            left = left
+                .checked_sub(part.len() as u64)
+                .ok_or(ImagesError::TooLarge(self.max_layer))?;
+            file.write_all(&part).await.map_err(failed)?;
+        }
+        file.flush().await.map_err(failed)?;
+        file.rewind().await.map_err(failed)?;
+        Ok(file.into_std().await)
     }
 }
 
-/// Writes an archive to a pipe, as far as anybody reads it.
-async fn pass<E: std::fmt::Display>(
-    mut archive: impl Stream<Item = Result<bytes::Bytes, E>> + Unpin,
-    writer: OwnedFd,
-) -> Result<(), String> {
-    let mut writer = pipe::Sender::from_owned_fd(writer).map_err(|error| error.to_string())?;
-    while let Some(part) = archive.next().await {
-        let part = part.map_err(|error| error.to_string())?;
-        if writer.write_all(&part).await.is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
+/// Does what keeps a thread busy with files on a thread for that.
+async fn aside<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ImageError>> + Send + 'static,
+) -> Result<T, ImagesError> {
+    let runtime = Handle::current();
+    let done = spawn_blocking(move || runtime.block_on(work)).await;
+    Ok(done.expect("it does not panic")?)
 }

@@ -6,7 +6,7 @@
 mod images;
 mod pull;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,20 +16,20 @@ use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::images::{Images, ImagesError};
-use super::profile::{self, ImageDefaults, STRICT_ID, STRICT_TMPFS, STRICT_TMPFS_SIZE};
 use super::{
     Isolation, Limitation, ProgressSink, Runtime, RuntimeError, RuntimeInfo, SandboxState, Stream,
     socket,
 };
 use crate::agent::{AGENT, SOCKETS};
 use crate::id::SessionId;
-use crate::image::{Image, ImageError, Pinned, Store};
+use crate::image::{ImageError, Pinned, Store};
 use crate::oci::cgroup::{self, Cgroup};
 use crate::oci::container::{Bind, Container, Limits, Program, Stdio, Tmpfs};
 use crate::oci::directory::{Directory, State};
 use crate::oci::engine::{Engine, EngineError};
 use crate::oci::monitor::{self, Message};
-use crate::oci::{container, host, network, remains};
+use crate::oci::{container, disk, host, network, remains};
+use crate::profile::{self, ImageDefaults, STRICT_ID, STRICT_TMPFS, STRICT_TMPFS_SIZE};
 use crate::rootless;
 use crate::session::{Network, Profile, Spec};
 
@@ -61,6 +61,28 @@ pub struct OciRuntime {
     /// The directories of the agents' sockets, one a session.
     run: PathBuf,
     data_dir: PathBuf,
+    disk: Option<u64>,
+}
+
+/// What the runtime is made from.
+#[derive(Clone, Debug)]
+pub struct OciConfig {
+    /// The engine, as [`Engine::find`] takes it.
+    pub engine: String,
+    /// The server's own program.
+    pub program: PathBuf,
+    /// The instance of the server.
+    pub instance: String,
+    /// Where the server's files are.
+    pub data_dir: PathBuf,
+    /// Where the agent's program is.
+    pub agent: PathBuf,
+    /// The directory of the sockets' directories.
+    pub run: PathBuf,
+    /// Bytes that a layer of an image may have.
+    pub max_layer: u64,
+    /// Bytes that a sandbox may write to its own files.
+    pub disk: Option<u64>,
 }
 
 /// Why there is no such runtime on this machine.
@@ -72,28 +94,34 @@ pub enum OciError {
     /// The images.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// Sandboxes' files cannot be limited here.
+    #[error("--disk: {0} is needed for that, and not here; leave it out")]
+    Disk(&'static str),
     /// The machine's files.
     #[error("{0}: {1}")]
     Host(&'static str, #[source] std::io::Error),
 }
 
 impl OciRuntime {
-    /// A runtime with the engine of this name, for this instance of the server, whose program is
-    /// `program` and whose files are in `data_dir`. The agent's program and the sockets' directories are at the other places. No layer of an image may
-    /// have more than `max_layer` bytes.
+    /// A runtime made from this.
     ///
     /// # Errors
     /// When the engine does not run, or the machine is none for it.
-    pub async fn new(
-        engine: &str,
-        program: PathBuf,
-        instance: String,
-        data_dir: &Path,
-        agent: PathBuf,
-        run: PathBuf,
-        max_layer: u64,
-    ) -> Result<Self, OciError> {
-        let engine = Engine::find(engine, &program)?;
+    pub async fn new(config: OciConfig) -> Result<Self, OciError> {
+        let OciConfig {
+            engine,
+            program,
+            instance,
+            data_dir,
+            agent,
+            run,
+            max_layer,
+            disk,
+        } = config;
+        if let (Some(_), Some(missing)) = (disk, disk::missing()) {
+            return Err(OciError::Disk(missing));
+        }
+        let engine = Engine::find(&engine, &program)?;
         let store = Store::open(&data_dir.join("images"), program.clone(), max_layer)?;
         let sandboxes = data_dir.join("sandboxes");
         std::fs::create_dir_all(&sandboxes)
@@ -113,11 +141,12 @@ impl OciRuntime {
             },
             engine,
             instance,
-            images: Images::new(store, program.clone(), data_dir.to_owned()),
+            images: Images::new(store, program.clone(), data_dir.clone(), max_layer),
             program,
             agent,
             run,
-            data_dir: data_dir.to_owned(),
+            data_dir,
+            disk,
         })
     }
 
@@ -147,7 +176,7 @@ impl OciRuntime {
         }
         let pinned = self.images.store().pin(&spec.image, &self.path(id)).await;
         let pinned = pinned.map_err(|error| image_error(spec, &error))?;
-        Ok((defaults(&pinned.image), pinned.layers.clone(), Some(pinned)))
+        Ok(((&pinned.image).into(), pinned.layers.clone(), Some(pinned)))
     }
 
     fn container(
@@ -158,7 +187,7 @@ impl OciRuntime {
         layers: Vec<PathBuf>,
     ) -> Container {
         let strict = spec.profile == Profile::Strict;
-        let mut env = variables(&image.env);
+        let mut env = image.variables();
         env.extend(profile::env(spec, image));
         let own_cwd = || match &*image.cwd {
             "" => "/".to_owned(),
@@ -212,6 +241,7 @@ impl OciRuntime {
                 cpus: Some(spec.cpus),
                 memory: Some(spec.memory),
                 pids: Some(spec.pids),
+                disk: self.disk,
             },
             network: match spec.network {
                 Network::Host => container::Network::Host,
@@ -434,26 +464,6 @@ fn limitations() -> Vec<Limitation> {
     found.extend((!cgroup::can_make()).then_some(Limitation::NoLimits));
     found.extend(rootless::is_single().then_some(Limitation::OneUser));
     found
-}
-
-/// What an image says of how it is to be run.
-pub fn defaults(image: &Image) -> ImageDefaults {
-    let config = image.configuration.config().clone().unwrap_or_default();
-    ImageDefaults {
-        entrypoint: config.entrypoint().clone().unwrap_or_default(),
-        command: config.cmd().clone().unwrap_or_default(),
-        env: config.env().clone().unwrap_or_default(),
-        cwd: config.working_dir().clone().unwrap_or_default(),
-        user: config.user().clone().unwrap_or_default(),
-    }
-}
-
-/// Variables as `NAME=VALUE`.
-pub fn variables(list: &[String]) -> std::collections::BTreeMap<String, String> {
-    let pairs = list.iter().filter_map(|it| it.split_once('='));
-    pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }
 
 fn expect(message: Message, expected: &Message) -> std::io::Result<()> {

@@ -26,6 +26,10 @@ pub enum Backend {
     Crun,
     /// Containers of runc.
     Runc,
+    /// Containers of youki, which is libcontainer as a program.
+    Youki,
+    /// Containers of gVisor.
+    Runsc,
 }
 
 impl Backend {
@@ -39,6 +43,8 @@ impl Backend {
             "embedded" | "rootless" | "rootless_single" => Self::Embedded,
             "crun" | "rootless_crun" => Self::Crun,
             "runc" | "rootless_runc" => Self::Runc,
+            "youki" => Self::Youki,
+            "runsc" => Self::Runsc,
             _ => panic!("no backend is called {name}"),
         }
     }
@@ -48,7 +54,12 @@ impl Backend {
         match self {
             Self::Docker | Self::Exec => Some(("SHELLPORT_TEST_DOCKER", "docker")),
             Self::Podman => Some(("SHELLPORT_TEST_PODMAN", "podman")),
-            Self::Process | Self::Embedded | Self::Crun | Self::Runc => None,
+            Self::Process
+            | Self::Embedded
+            | Self::Crun
+            | Self::Runc
+            | Self::Youki
+            | Self::Runsc => None,
         }
     }
 
@@ -58,6 +69,8 @@ impl Backend {
             Self::Embedded => Some("embedded"),
             Self::Crun => Some("crun"),
             Self::Runc => Some("runc"),
+            Self::Youki => Some("youki"),
+            Self::Runsc => Some("runsc"),
             Self::Docker | Self::Podman | Self::Exec | Self::Process => None,
         }
     }

@@ -1,35 +1,25 @@
 //! `shellport run`: what `docker run` is.
 
-use std::collections::BTreeMap;
-use std::io::{self, IsTerminal};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+mod check;
+mod container;
+
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use tokio::sync::watch;
 
 use super::relay::{Outcome, Streams, relay};
 use super::terminal::{self, Raw};
 use super::{CommandError, FAILURE, Place, code, options, program};
-use crate::agent::{self, AGENT};
-use crate::cli::progress::{Show, show};
 use crate::cli::say;
 use crate::id::random_tag;
-use crate::image::pull::{Progress, pull};
-use crate::image::{ImageError, Pinned, Store, familiar};
-use crate::oci::container::{Bind, Container, Limits, Network, Port, Program, Stdio};
+use crate::oci::container::{Bind, Port};
 use crate::oci::directory::Directory;
+use crate::oci::disk;
 use crate::oci::engine::{EMBEDDED, Engine};
 use crate::oci::monitor::{self, Message, Reader, Writer};
-use crate::oci::{cgroup, host, network};
-use crate::runtime::oci::{defaults, variables};
-use crate::runtime::profile::{ImageDefaults, capabilities};
-use crate::session::Profile;
-
-/// Bytes that are kept of what a container says that runs in the background.
-const LOG: u64 = 16 << 20;
 
 /// Run a program in a container of its own.
 ///
@@ -84,6 +74,10 @@ pub struct RunCommand {
     /// How many processes and threads it may have; -1 for any number.
     #[arg(long, value_parser = options::pids, value_name = "COUNT", allow_negative_numbers = true)]
     pids_limit: Option<i32>,
+
+    /// How much it may write to its own files, such as 10g; root only.
+    #[arg(long, value_parser = disk::parse_size, value_name = "SIZE")]
+    disk: Option<u64>,
 
     /// What it is called.
     #[arg(long, value_parser = options::name, value_name = "NAME")]
@@ -205,177 +199,6 @@ impl RunCommand {
         })
     }
 
-    /// What can be said before anything is made.
-    fn check(&self) -> Result<(), CommandError> {
-        for (flag, is_given) in [
-            ("--cpus", self.cpus.is_some()),
-            ("--memory", self.memory.is_some()),
-            (
-                "--pids-limit",
-                self.pids_limit.is_some_and(|most| most >= 0),
-            ),
-        ] {
-            if is_given && !cgroup::can_make() {
-                let what = "this user can make no cgroups, so nothing can be limited; leave it out, or \
-                            be root";
-                return Err(CommandError::flag(flag, what));
-            }
-        }
-        if self.tty && !self.detach {
-            let input = io::stdin().is_terminal();
-            if !input && (self.interactive || !io::stdout().is_terminal()) {
-                let what = "there is no terminal here that the program could have; leave it out";
-                return Err(CommandError::flag("--tty", what));
-            }
-        }
-        for port in &self.publish {
-            let address = port.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-            let address = SocketAddr::new(address, port.host);
-            let free = match &*port.protocol {
-                "udp" => UdpSocket::bind(address).map(drop),
-                _ => TcpListener::bind(address).map(drop),
-            };
-            free.map_err(|error| CommandError::flag("--publish", format!("{address}: {error}")))?;
-        }
-        Ok(())
-    }
-
-    fn network(&self) -> Result<Network, CommandError> {
-        let bridge = || Network::Bridge {
-            ports: self.publish.clone(),
-        };
-        let installed = network::tool().is_some();
-        let network = match self.net {
-            Some(Net::Bridge) if !installed => {
-                let tool = network::missing();
-                let what = format!(
-                    "a bridge needs {tool}, which is not installed; it takes none and host"
-                );
-                return Err(CommandError::flag("--net", what));
-            }
-            Some(Net::Host) => Network::Host,
-            Some(Net::Bridge) => bridge(),
-            None if installed => bridge(),
-            Some(Net::None) | None => Network::None,
-        };
-        if !self.publish.is_empty() && !matches!(network, Network::Bridge { .. }) {
-            let what = "ports lead into a network of the container's own; it takes --net bridge";
-            return Err(CommandError::flag("--publish", what));
-        }
-        Ok(network)
-    }
-
-    async fn find_image(
-        &self,
-        store: &Store,
-        user: &std::path::Path,
-    ) -> Result<(ImageDefaults, Vec<PathBuf>, Option<Pinned>), CommandError> {
-        if self.image == host::NAME {
-            let layer = host::ensure(&self.place.images()?);
-            let layer = layer.map_err(CommandError::host("making the image \"host\""))?;
-            return Ok((host::defaults(), vec![layer], None));
-        }
-        let pinned = match store.pin(&self.image, user).await {
-            Err(ImageError::Missing(_)) => {
-                let (progress, shown) = watch::channel(Progress::default());
-                let work = async {
-                    let pulled = pull(store, &self.image, &progress).await;
-                    drop(progress);
-                    pulled
-                };
-                let (pulled, ()) = tokio::join!(work, show(Show::Bars, shown));
-                store.pin(familiar(&pulled?.reference), user).await?
-            }
-            pinned => pinned?,
-        };
-        let layers = pinned.layers.clone();
-        Ok((defaults(&pinned.image), layers, Some(pinned)))
-    }
-
-    fn container(
-        &self,
-        id: &str,
-        name: &str,
-        image: &ImageDefaults,
-        layers: Vec<PathBuf>,
-        given: BTreeMap<String, String>,
-        network: Network,
-    ) -> Result<Container, CommandError> {
-        let command = command(image, self.entrypoint.as_deref(), &self.command);
-        if command.is_empty() {
-            let what = "the image has no command of its own; say one behind it";
-            return Err(CommandError::flag("COMMAND", what));
-        }
-        let hostname = self.hostname.clone().unwrap_or_else(|| {
-            let own = options::hostname(name);
-            own.unwrap_or_else(|_| id.to_owned())
-        });
-        let mut env = variables(&image.env);
-        if self.tty {
-            env.insert("TERM".to_owned(), "xterm-256color".to_owned());
-        }
-        env.insert("HOSTNAME".to_owned(), hostname.clone());
-        env.extend(given);
-        let how: &[&str] = if self.no_init {
-            &[AGENT, "launch", "--"]
-        } else {
-            &[AGENT, "supervise", "--"]
-        };
-        let argv = how.iter().map(|&it| it.to_owned()).chain(command).collect();
-        let agent = agent::install(&self.place.containers()?.with_file_name("agent"));
-        let mut binds = vec![Bind {
-            source: agent.map_err(CommandError::host("putting the agent's program down"))?,
-            target: AGENT.into(),
-            read_only: true,
-        }];
-        if self.image == host::NAME {
-            binds.extend(host::binds());
-        }
-        binds.extend(self.volume.iter().cloned());
-        let cwd = self.workdir.clone().unwrap_or_else(|| match &*image.cwd {
-            "" => "/".to_owned(),
-            cwd => cwd.to_owned(),
-        });
-        Ok(Container {
-            id: id.to_owned(),
-            image: self.image.clone(),
-            created: jiff::Timestamp::now(),
-            engine: self.runtime.clone(),
-            layers,
-            pin: None,
-            program: Program {
-                argv,
-                env,
-                cwd,
-                user: self.user.clone().unwrap_or_else(|| image.user.clone()),
-            },
-            stdio: if self.tty {
-                Stdio::Terminal
-            } else {
-                Stdio::Pipes {
-                    input: self.interactive,
-                }
-            },
-            keep_output: if self.detach { LOG } else { 0 },
-            remove: self.rm || !self.detach,
-            capabilities: capabilities(Profile::Standard)
-                .iter()
-                .map(|&it| it.to_owned())
-                .collect(),
-            read_only: self.read_only,
-            hostname,
-            cgroup: cgroup::can_make().then(|| format!("/shellport-{id}")),
-            limits: Limits {
-                cpus: self.cpus,
-                memory: self.memory,
-                pids: self.pids_limit.and_then(|pids| u32::try_from(pids).ok()),
-            },
-            network,
-            binds,
-            tmpfs: Vec::new(),
-        })
-    }
-
     /// Lets the container begin, and relays until it ends, unless it is to go on by itself.
     async fn watch(
         &self,
@@ -433,47 +256,10 @@ impl RunCommand {
     }
 }
 
-/// The image's entrypoint with the command that was given, or else the image's own; another entrypoint
-/// drops both.
-fn command(image: &ImageDefaults, entrypoint: Option<&str>, given: &[String]) -> Vec<String> {
-    let own = if given.is_empty() && entrypoint.is_none() {
-        &image.command
-    } else {
-        given
-    };
-    let before = match entrypoint {
-        None => image.entrypoint.clone(),
-        Some("") => Vec::new(),
-        Some(program) => vec![program.to_owned()],
-    };
-    [before.as_slice(), own].concat()
-}
-
 async fn expect(reader: &mut Reader, expected: &Message) -> io::Result<()> {
     match reader.message().await? {
         Message::Failed { cause } => Err(io::Error::other(cause)),
         message if message == *expected => Ok(()),
         message => Err(io::Error::other(format!("the monitor says {message:?}"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_merge_as_docker_does_it() {
-        let strings = |list: &[&str]| list.iter().map(|&it| it.to_owned()).collect::<Vec<_>>();
-        let image = ImageDefaults {
-            entrypoint: strings(&["e", "f"]),
-            command: strings(&["c"]),
-            ..ImageDefaults::default()
-        };
-        let merged = |entrypoint, given: &[&str]| command(&image, entrypoint, &strings(given));
-        assert_eq!(merged(None, &[]), ["e", "f", "c"]);
-        assert_eq!(merged(None, &["x"]), ["e", "f", "x"]);
-        assert_eq!(merged(Some("o"), &[]), ["o"]);
-        assert_eq!(merged(Some("o"), &["x"]), ["o", "x"]);
-        assert_eq!(merged(Some(""), &["x"]), ["x"]);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use nix::sys::resource::{Resource, getrlimit};
 
 use crate::agent::{AGENT, SOCKETS};
+use crate::image::Image;
 use crate::session::{Profile, Spec};
 
 /// What a package manager needs, and nothing else: to own, chmod and setuid files, to drop to
@@ -56,6 +57,29 @@ pub struct ImageDefaults {
     pub cwd: String,
     /// The user; empty for root.
     pub user: String,
+}
+
+impl From<&Image> for ImageDefaults {
+    fn from(image: &Image) -> Self {
+        let config = image.configuration.config().clone().unwrap_or_default();
+        Self {
+            entrypoint: config.entrypoint().clone().unwrap_or_default(),
+            command: config.cmd().clone().unwrap_or_default(),
+            env: config.env().clone().unwrap_or_default(),
+            cwd: config.working_dir().clone().unwrap_or_default(),
+            user: config.user().clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl ImageDefaults {
+    /// The variables.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let pairs = self.env.iter().filter_map(|it| it.split_once('='));
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
 }
 
 /// Capabilities of a profile, without `CAP_`.

@@ -1,0 +1,76 @@
+//! What can be said of a wish before anything is made.
+
+use std::io::{self, IsTerminal};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+
+use super::{Net, RunCommand};
+use crate::cli::container::CommandError;
+use crate::oci::container::Network;
+use crate::oci::{cgroup, disk, network};
+
+impl RunCommand {
+    /// Refuses what cannot be here.
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        for (flag, is_given) in [
+            ("--cpus", self.cpus.is_some()),
+            ("--memory", self.memory.is_some()),
+            (
+                "--pids-limit",
+                self.pids_limit.is_some_and(|most| most >= 0),
+            ),
+        ] {
+            if is_given && !cgroup::can_make() {
+                let what = "this user can make no cgroups, so nothing can be limited; leave it out, or \
+                            be root";
+                return Err(CommandError::flag(flag, what));
+            }
+        }
+        if let (Some(_), Some(missing)) = (self.disk, disk::missing()) {
+            let what = format!("{missing} is needed for that, and not here; leave it out");
+            return Err(CommandError::flag("--disk", what));
+        }
+        if self.tty && !self.detach {
+            let input = io::stdin().is_terminal();
+            if !input && (self.interactive || !io::stdout().is_terminal()) {
+                let what = "there is no terminal here that the program could have; leave it out";
+                return Err(CommandError::flag("--tty", what));
+            }
+        }
+        for port in &self.publish {
+            let address = port.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            let address = SocketAddr::new(address, port.host);
+            let free = match &*port.protocol {
+                "udp" => UdpSocket::bind(address).map(drop),
+                _ => TcpListener::bind(address).map(drop),
+            };
+            free.map_err(|error| CommandError::flag("--publish", format!("{address}: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// What it can reach.
+    pub(super) fn network(&self) -> Result<Network, CommandError> {
+        let bridge = || Network::Bridge {
+            ports: self.publish.clone(),
+        };
+        let installed = network::tool().is_some();
+        let network = match self.net {
+            Some(Net::Bridge) if !installed => {
+                let tool = network::missing();
+                let what = format!(
+                    "a bridge needs {tool}, which is not installed; it takes none and host"
+                );
+                return Err(CommandError::flag("--net", what));
+            }
+            Some(Net::Host) => Network::Host,
+            Some(Net::Bridge) => bridge(),
+            None if installed => bridge(),
+            Some(Net::None) | None => Network::None,
+        };
+        if !self.publish.is_empty() && !matches!(network, Network::Bridge { .. }) {
+            let what = "ports lead into a network of the container's own; it takes --net bridge";
+            return Err(CommandError::flag("--publish", what));
+        }
+        Ok(network)
+    }
+}
