@@ -9,11 +9,10 @@ MAKEFLAGS += --no-builtin-rules
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 # Into the program, where it can be: whoever runs that need not have it.
-seccomp := $(shell cc -print-file-name=libseccomp.a 2>/dev/null)
-ifneq ($(filter /%,$(seccomp)),)
-export LIBSECCOMP_LINK_TYPE := static
-export LIBSECCOMP_LIB_PATH := $(dir $(seccomp))
-endif
+# Looked for at each step, because the first one may install it.
+seccomp = $(filter /%,$(shell cc -print-file-name=libseccomp.a 2>/dev/null))
+export LIBSECCOMP_LINK_TYPE = $(if $(seccomp),static,dylib)
+export LIBSECCOMP_LIB_PATH = $(or $(dir $(seccomp)),/usr/lib)
 
 frontend_sources := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 frontend_installed := frontend/node_modules/.package-lock.json

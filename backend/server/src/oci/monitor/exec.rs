@@ -23,17 +23,17 @@ use crate::oci::container::Container;
 use crate::oci::directory::Directory;
 use crate::oci::engine::Engine;
 
-/// Runs what the launcher asks for.
+/// Runs what the launcher asks for. `program` is this one.
 ///
 /// # Errors
 /// When the launcher asks for nothing.
-pub async fn watch(directory: &Directory, launcher: UnixStream) -> io::Result<()> {
+pub async fn watch(directory: &Directory, program: &Path, launcher: UnixStream) -> io::Result<()> {
     let (mut reader, mut writer) = split(launcher);
     let Message::Exec(wish) = reader.message().await? else {
         return Err(io::Error::other("there is nothing to run"));
     };
     let container = directory.container()?;
-    let (service, pid) = match begin(directory, &container, &wish).await {
+    let (service, pid) = match begin(directory, &container, program, &wish).await {
         Ok(begun) => begun,
         Err(error) => {
             let cause = error.to_string();
@@ -65,11 +65,12 @@ pub async fn watch(directory: &Directory, launcher: UnixStream) -> io::Result<()
 async fn begin(
     directory: &Directory,
     container: &Container,
+    program: &Path,
     wish: &Wish,
 ) -> io::Result<(Rc<Service>, Pid)> {
     let place = directory.path().join(format!("exec-{}", random_tag()));
     fs::DirBuilder::new().mode(0o700).create(&place)?;
-    let begun = begin_in(&place, directory, container, wish).await;
+    let begun = begin_in(&place, directory, container, program, wish).await;
     fs::remove_dir_all(&place)?;
     begun
 }
@@ -78,6 +79,7 @@ async fn begin_in(
     place: &Path,
     directory: &Directory,
     container: &Container,
+    program: &Path,
     wish: &Wish,
 ) -> io::Result<(Rc<Service>, Pid)> {
     let init = directory
@@ -92,7 +94,7 @@ async fn begin_in(
     let described = place.join("process.json");
     fs::write(&described, serde_json::to_vec(&process)?)?;
     let pid_file = place.join("pid");
-    let engine = Engine::find(&container.engine, &std::env::current_exe()?);
+    let engine = Engine::find(&container.engine, program);
     let engine = engine.map_err(io::Error::other)?;
     engine.prepare()?;
     let call = engine

@@ -49,16 +49,15 @@ struct Made {
     network: Option<Connected>,
 }
 
-/// Makes the container, watches it, and removes what was made.
+/// Makes the container, watches it, and removes what was made. `program` is this one.
 ///
 /// # Errors
 /// When its end cannot be noted.
-pub async fn watch(directory: &Directory, launcher: UnixStream) -> io::Result<()> {
+pub async fn watch(directory: &Directory, program: &Path, launcher: UnixStream) -> io::Result<()> {
     let (reader, mut writer) = split(launcher);
     let container = directory.container()?;
     directory.begin()?;
-    let program = std::env::current_exe()?;
-    let found = Engine::find(&container.engine, &program).map_err(io::Error::other);
+    let found = Engine::find(&container.engine, program).map_err(io::Error::other);
     let made = match &found {
         Ok(engine) => make(directory, &container, engine).await,
         Err(error) => Err(io::Error::other(error.to_string())),

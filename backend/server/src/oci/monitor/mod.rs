@@ -145,6 +145,8 @@ pub fn main(path: &Path, exec: bool) -> io::Result<()> {
     } else {
         Some(take_place(&directory)?)
     };
+    // In a namespace of its own it has another path, where the root is not the machine's.
+    let program = std::env::current_exe()?;
     isolate()?;
     set_child_subreaper(true)?;
     let launcher = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -157,9 +159,9 @@ pub fn main(path: &Path, exec: bool) -> io::Result<()> {
     let watching = async {
         let launcher = UnixStream::from_std(launcher)?;
         if exec {
-            exec::watch(&directory, launcher).await
+            exec::watch(&directory, &program, launcher).await
         } else {
-            life::watch(&directory, launcher).await
+            life::watch(&directory, &program, launcher).await
         }
     };
     let result = runtime.block_on(LocalSet::new().run_until(watching));
