@@ -9,6 +9,7 @@
 //! disk.img disk/   the same, where its size is limited: disk/upper, disk/work
 //! engine/          the engine's own state; engine.log, its complaints
 //! pid              the container's first process, while it runs
+//! network.json     what its network was made from, as long as there is one
 //! output           what it has said, where nobody was attached
 //! exit.json        how it ended, once everything of it but this directory has been removed, and its
 //!                  network is being removed
@@ -238,7 +239,11 @@ impl Directory {
         fs::rename(&unready, self.path.join(name))
     }
 
-    fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
+    /// Reads a file of it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn read<T: DeserializeOwned>(&self, name: &str) -> io::Result<T> {
         Ok(serde_json::from_slice(&fs::read(self.path.join(name))?)?)
     }
 

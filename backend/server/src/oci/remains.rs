@@ -1,28 +1,30 @@
 //! What is left of a container whose monitor was killed.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::cgroup::Cgroup;
 use super::directory::Directory;
 use super::engine::Engine;
+use super::monitor;
 
 /// How long the kernel may take to let go of a cgroup.
 const REMOVAL: Duration = Duration::from_secs(20);
 
-/// Removes it, but for the directory.
+/// Removes it, but for the directory. `program` is this one.
 ///
 /// # Errors
 /// When the kernel does not let go of the cgroup.
-pub async fn clear(directory: &Directory, engine: &Engine) -> io::Result<()> {
+pub async fn clear(directory: &Directory, engine: &Engine, program: &Path) -> io::Result<()> {
     let Ok(container) = directory.container() else {
         return Ok(());
     };
     let delete = engine.command(directory, "delete").arg("--force");
     // It may know nothing of it.
     let _ = delete.arg(&container.id).run().await;
-    match &container.cgroup {
-        Some(cgroup) => Cgroup::new(cgroup).end(REMOVAL).await,
-        None => Ok(()),
+    if let Some(cgroup) = &container.cgroup {
+        Cgroup::new(cgroup).end(REMOVAL).await?;
     }
+    monitor::clear(program, directory).await
 }

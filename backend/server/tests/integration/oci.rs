@@ -156,6 +156,46 @@ fn a_data_directory_can_be_on_an_overlay() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
 }
 
+/// In a network namespace of its own, because names of bridges are taken again by others.
+#[test]
+fn a_network_goes_although_its_monitor_was_killed() {
+    const LINES: &str = r#"
+        ip link set lo up
+        $1 run -d --name=one --net=bridge -p 127.0.0.1:8080:80 shellport-test/busybox:1 sleep 1000
+        ip -o link show shellport0 | wc -l
+        iptables -t nat -S | grep -c -e '-d 127.0.0.1/32 -p tcp -m tcp --dport 8080 -j DNAT'
+        kill -9 $(pgrep -f "monitor $SHELLPORT_DATA_DIR")
+        while [ "$($1 ps -a | grep -c lost)" = 0 ]; do sleep 0.1; done
+        $1 rm one
+        ip -o link | wc -l
+        iptables -t nat -S | grep -c -e 10.231 -e 8080 || true
+        iptables -t mangle -S | grep -c shellport || true
+    "#;
+    if flags("embedded").is_none() {
+        return;
+    }
+    let needed = ["iptables", "ip", "unshare", "pgrep"];
+    if shellport::oci::network::netavark().is_none()
+        || needed.iter().any(|it| programs::find(it).is_none())
+    {
+        return skip("no bridge whose monitor was killed (netavark and iptables are needed)");
+    }
+    let directory = directory();
+    std::os::unix::fs::symlink(images().unwrap(), directory.path().join("images")).unwrap();
+    let output = std::process::Command::new("timeout")
+        .args(["60", "unshare", "--net", "sh", "-ec", LINES, "sh"])
+        .arg(program())
+        .env("SHELLPORT_DATA_DIR", directory.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "one\n1\n1\none\n1\n0\n0\n",
+        "{output:?}"
+    );
+}
+
 /// By the server, in a process of its own, and with its progress.
 async fn an_image_is_pulled(server: &TestServer) {
     let Some(registry) = registry() else { return };

@@ -144,8 +144,9 @@ async fn clear(directory: &Directory) -> Result<(), CommandError> {
     let Ok(container) = directory.container() else {
         return Ok(());
     };
-    let engine = Engine::find(&container.engine, &program()?)?;
-    remains::clear(directory, &engine)
+    let program = program()?;
+    let engine = Engine::find(&container.engine, &program)?;
+    remains::clear(directory, &engine, &program)
         .await
         .map_err(CommandError::host("removing what is left of the container"))
 }

@@ -72,6 +72,24 @@ pub async fn exec(
     Ok((child, reader, writer))
 }
 
+/// Removes what is left of a container's network, where its monitor would have.
+///
+/// # Errors
+/// What the one that does it complains of.
+pub async fn clear(program: &Path, directory: &Directory) -> io::Result<()> {
+    let output = Command::new(program)
+        .args(["monitor", "--clear"])
+        .arg(directory.path())
+        .stdin(Stdio::null())
+        .output()
+        .await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(said.trim().to_owned()))
+}
+
 fn spawn(
     program: &Path,
     directory: &Directory,

@@ -2,13 +2,15 @@
 //! and what leads out of it are netavark's work.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -19,6 +21,7 @@ use super::firewall;
 use super::name::Name;
 use crate::image::Digest;
 use crate::oci::container::Port;
+use crate::oci::directory::Directory;
 
 /// Where distributions put netavark, which is no command for people.
 const PLACES: [&str; 4] = [
@@ -27,6 +30,9 @@ const PLACES: [&str; 4] = [
     "/usr/local/libexec/podman/netavark",
     "/usr/local/lib/podman/netavark",
 ];
+
+/// What netavark was told, in the container's directory.
+const KEPT: &str = "network.json";
 
 /// How long netavark may take; it waits for others that change the firewall.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -49,9 +55,9 @@ pub struct Reserved {
 #[derive(Debug)]
 pub struct Connected {
     reserved: Reserved,
-    id: String,
-    /// The container's namespace, which is still needed when the container has ended.
-    namespace: std::fs::File,
+    directory: Directory,
+    namespace: File,
+    wish: Value,
 }
 
 /// A network for one container, made by the netavark at `program`.
@@ -91,16 +97,21 @@ impl Reserved {
         self.subnet.container()
     }
 
-    /// Connects the container `id`, whose first process is `pid`.
+    /// Connects the container `id`, whose first process is `pid`. What netavark is told is kept in
+    /// `directory` for as long as it holds.
     ///
     /// # Errors
     /// What netavark says.
-    pub async fn connect(self, id: &str, pid: i32) -> io::Result<Connected> {
+    pub async fn connect(self, directory: &Directory, id: &str, pid: i32) -> io::Result<Connected> {
+        let wish = self.wish(id);
         let connected = Connected {
-            namespace: std::fs::File::open(format!("/proc/{pid}/ns/net"))?,
-            id: id.to_owned(),
+            // It is still needed when the container has ended.
+            namespace: File::open(format!("/proc/{pid}/ns/net"))?,
+            directory: directory.clone(),
             reserved: self,
+            wish,
         };
+        directory.write(KEPT, &connected.wish)?;
         let _turn = turn().await?;
         firewall::separate().await?;
         if let Err(error) = connected.netavark("setup").await {
@@ -109,56 +120,13 @@ impl Reserved {
         }
         Ok(connected)
     }
-}
-
-impl Connected {
-    /// Removes the network.
-    ///
-    /// # Errors
-    /// What netavark says.
-    pub async fn disconnect(&self) -> io::Result<()> {
-        let _turn = turn().await?;
-        let done = self.netavark("teardown").await;
-        firewall::clean_up().await?;
-        done
-    }
-
-    async fn netavark(&self, command: &str) -> io::Result<()> {
-        let namespace = self.namespace.as_raw_fd();
-        let mut child = Command::new(&self.reserved.program)
-            .arg(command)
-            .arg(format!("/proc/{}/fd/{namespace}", std::process::id()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let wish = serde_json::to_vec(&self.wish())?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(&wish).await?;
-        }
-        let output = timeout(LIMIT, child.wait_with_output())
-            .await
-            .map_err(|_| io::Error::other(format!("netavark {command} does not end")))??;
-        if output.status.success() {
-            return Ok(());
-        }
-        // It complains as JSON where its answer would be.
-        let said = serde_json::from_slice(&output.stdout).ok();
-        let said = said.and_then(|it: Value| Some(it.get("error")?.as_str()?.to_owned()));
-        let said = said.unwrap_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned());
-        Err(io::Error::other(format!(
-            "netavark {command}: {}",
-            said.trim()
-        )))
-    }
 
     /// What netavark is told: the format is podman's.
-    fn wish(&self) -> Value {
-        let subnet = &self.reserved.subnet;
+    fn wish(&self, id: &str) -> Value {
+        let subnet = &self.subnet;
         // Rules of the firewall are called after it.
         let name = subnet.interface();
-        let ports = self.reserved.ports.iter().map(|port| {
+        let ports = self.ports.iter().map(|port| {
             json!({
                 "host_ip": port.address.map(|it| it.to_string()).unwrap_or_default(),
                 "host_port": port.host,
@@ -169,8 +137,8 @@ impl Connected {
         });
         let ports = ports.collect::<Vec<_>>();
         json!({
-            "container_id": self.id,
-            "container_name": self.id,
+            "container_id": id,
+            "container_name": id,
             "port_mappings": ports,
             "networks": {
                 &name: {"interface_name": "eth0", "static_ips": [subnet.container()]},
@@ -190,4 +158,95 @@ impl Connected {
             },
         })
     }
+}
+
+impl Connected {
+    /// Removes the network.
+    ///
+    /// # Errors
+    /// What netavark says.
+    pub async fn disconnect(&self) -> io::Result<()> {
+        let _turn = turn().await?;
+        let done = self.netavark("teardown").await;
+        firewall::clean_up().await?;
+        done?;
+        forget(&self.directory)
+    }
+
+    async fn netavark(&self, command: &str) -> io::Result<()> {
+        let program = &self.reserved.program;
+        tell(program, command, &self.namespace, &self.wish).await
+    }
+}
+
+/// Removes what is left of the network of a container whose monitor was killed.
+///
+/// # Errors
+/// What netavark says.
+pub async fn clear(directory: &Directory) -> io::Result<()> {
+    let wish: Value = match directory.read(KEPT) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        wish => wish?,
+    };
+    let Some(program) = netavark() else {
+        return Ok(());
+    };
+    // The container's own has gone, and netavark removes nothing without one: so it gets another.
+    let namespace = new_namespace()?;
+    let _turn = turn().await?;
+    tell(&program, "setup", &namespace, &wish).await?;
+    tell(&program, "teardown", &namespace, &wish).await?;
+    firewall::clean_up().await?;
+    forget(directory)
+}
+
+fn forget(directory: &Directory) -> io::Result<()> {
+    match std::fs::remove_file(directory.path().join(KEPT)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// An empty network namespace, which is there as long as the file.
+fn new_namespace() -> io::Result<File> {
+    // Of a thread, which is not needed after that.
+    let work = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        File::open("/proc/thread-self/ns/net")
+    });
+    let done = work.join();
+    done.unwrap_or_else(|_| Err(io::Error::other("making a network namespace panicked")))
+}
+
+/// Runs netavark.
+async fn tell(program: &Path, command: &str, namespace: &File, wish: &Value) -> io::Result<()> {
+    let mut child = Command::new(program)
+        .arg(command)
+        .arg(format!(
+            "/proc/{}/fd/{}",
+            std::process::id(),
+            namespace.as_raw_fd()
+        ))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(&serde_json::to_vec(wish)?).await?;
+    }
+    let output = timeout(LIMIT, child.wait_with_output())
+        .await
+        .map_err(|_| io::Error::other(format!("netavark {command} does not end")))??;
+    if output.status.success() {
+        return Ok(());
+    }
+    // It complains as JSON where its answer would be.
+    let said = serde_json::from_slice(&output.stdout).ok();
+    let said = said.and_then(|it: Value| Some(it.get("error")?.as_str()?.to_owned()));
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(&output.stderr).into_owned());
+    Err(io::Error::other(format!(
+        "netavark {command}: {}",
+        said.trim()
+    )))
 }

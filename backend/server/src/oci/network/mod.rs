@@ -13,7 +13,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-pub use self::bridge::netavark;
+pub use self::bridge::{clear, netavark};
 pub use self::files::write_files;
 pub use self::loopback::bring_up;
 use super::container::Network;
@@ -110,7 +110,7 @@ impl Reserved {
     /// What the program says that does it.
     pub async fn connect(self, directory: &Directory, id: &str, pid: i32) -> io::Result<Connected> {
         Ok(match self {
-            Self::Bridge(bridge) => Connected::Bridge(bridge.connect(id, pid).await?),
+            Self::Bridge(bridge) => Connected::Bridge(bridge.connect(directory, id, pid).await?),
             Self::User(user) => Connected::User(user.connect(directory, pid).await?),
         })
     }

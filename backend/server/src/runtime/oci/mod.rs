@@ -300,7 +300,7 @@ impl OciRuntime {
 
     /// Removes what a monitor has left that was killed.
     async fn clear(&self, directory: &Directory) -> Result<(), RuntimeError> {
-        remains::clear(directory, &self.engine)
+        remains::clear(directory, &self.engine, &self.program)
             .await
             .map_err(host_error("removing what is left of the sandbox"))
     }
