@@ -285,7 +285,7 @@ up() {
   else
     make_images
     # What runs already under these names is no leak of the tests to come.
-    [ -e "$run/before" ] || { pgrep -x shellport; pgrep -x shellport-agent; } >"$run/before" || true
+    [ -e "$run/before" ] || { pgrep -x shellport; pgrep -x shellport-agent; pgrep -x slirp4netns; pgrep -x fuse-overlayfs; } >"$run/before" || true
     start_oci_namespace
     start_docker
     start_podman

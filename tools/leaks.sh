@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fails when the tests left anything behind: a container or a labelled network in the tests' engines,
-# a process, a cgroup, or a socket or mount under the temporary directory. Run before tools/engines.sh down.
+# a process, a cgroup, a bridge, a loop device, or a socket or mount under the temporary directory. Run before tools/engines.sh down.
 set -euo pipefail
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,7 +31,7 @@ in_engine() {
 # parent has yet to look.
 processes() {
   local pid
-  for pid in $(pgrep -x shellport; pgrep -x shellport-agent); do
+  for pid in $(pgrep -x shellport; pgrep -x shellport-agent; pgrep -x slirp4netns; pgrep -x fuse-overlayfs); do
     grep -qx "$pid" "$dir/run/before" 2>/dev/null && continue
     grep -qs '^State:.Z' "/proc/$pid/status" && continue
     echo "process: $pid $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-160)"
@@ -58,12 +58,23 @@ cgroups() {
   find /sys/fs/cgroup -maxdepth 3 -type d -name 'shellport-*' ! -name 'shellport-test-*' -printf 'cgroup: %p\n' 2>/dev/null || true
 }
 
+# Of containers without a daemon.
+bridges() {
+  [ -n "${SHELLPORT_TEST_OCI_NAMESPACE:-}" ] || return 0
+  nsenter --net="$SHELLPORT_TEST_OCI_NAMESPACE" ip -o link | grep -o 'shellport[0-9]*' | sort -u | sed 's/^/bridge: /' || true
+}
+
+# Of containers whose files are limited.
+devices() { losetup --noheadings --output BACK-FILE | grep "^$temporary/shellport" | sed 's/^/loop device: /' || true; }
+
 found=$(
   [ -z "${SHELLPORT_TEST_DOCKER:-}" ] || in_engine docker "$SHELLPORT_TEST_DOCKER"
   [ -z "${SHELLPORT_TEST_PODMAN:-}" ] || in_engine podman "$SHELLPORT_TEST_PODMAN"
   processes
   mounts
   cgroups
+  bridges
+  devices
   sockets
 )
 if [ -n "$found" ]; then
