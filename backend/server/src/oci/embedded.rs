@@ -110,7 +110,13 @@ impl EmbeddedCommand {
                 load(&kill.container_id)?.kill(signal, kill.all)?;
             }
             Subcommand::Standard(StandardCmd::Delete(delete)) => {
-                load(&delete.container_id)?.delete(delete.force)?;
+                let mut container = load(&delete.container_id)?;
+                if delete.force {
+                    // libcontainer itself asks the cgroup whom to kill, which need not be there. One that
+                    // has ended cannot be killed.
+                    let _ = container.kill(signal("KILL")?, false);
+                }
+                container.delete(delete.force)?;
             }
             Subcommand::Exec(exec) => {
                 let container = load(&exec.container_id)?;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -143,6 +144,24 @@ fn files_are_limited(containers: &Containers) {
     containers.success(&["rm", "full"]);
 }
 on_engines!(files_are_limited: embedded, crun);
+
+/// The container is made by then, and has no cgroup by which it could be found.
+fn a_network_that_fails_leaves_nothing(containers: &Containers) {
+    let programs = containers.path().join("programs");
+    fs::create_dir(&programs).unwrap();
+    let broken = programs.join("slirp4netns");
+    fs::write(&broken, "#!/bin/sh\necho broken >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut run = containers.command(&["run", "--net=bridge", IMAGE, "true"]);
+    let output = run.env("PATH", path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("slirp4netns: broken"),
+        "{said}"
+    );
+}
+on_engines!(a_network_that_fails_leaves_nothing: rootless, rootless_crun, rootless_runc);
 
 /// Those of the user may be among them.
 fn cgroups_are_hidden(containers: &Containers) {
