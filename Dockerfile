@@ -16,14 +16,15 @@ RUN apt-get update && apt-get install -y --no-install-recommends libseccomp-dev
 COPY Cargo.toml Cargo.lock ./
 COPY backend/ backend/
 COPY testdata/ testdata/
+COPY tools/static.toml tools/
 COPY --from=frontend /src/static/ static/
 RUN export LIBSECCOMP_LINK_TYPE=static && \
     export LIBSECCOMP_LIB_PATH="$(dirname "$(cc -print-file-name=libseccomp.a)")" && \
-    cargo build --release --locked --package shellport
+    cargo build --release --locked --package shellport --config tools/static.toml --target-dir /out && \
+    mv /out/*/release/shellport /shellport
 
-# bookworm in both stages: the binary needs a glibc at least as new as the one it was linked with.
 FROM debian:bookworm-slim
-COPY --from=server /src/target/release/shellport /usr/local/bin/shellport
+COPY --from=server /shellport /usr/local/bin/shellport
 # There is no USER: the usual engine socket belongs to root, and whoever may use it is root on that
 # host whatever their number in here. What the process does not need is taken away in
 # docker-compose.yml instead. With a rootless engine's socket, run it as that socket's owner.

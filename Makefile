@@ -31,7 +31,9 @@ serve: bootstrap-serve build ## Build what is missing and start the server on 12
 
 .PHONY: build
 build: $(frontend_built) ## Build the page and the release binary
-	cargo build --release
+	cargo build --release --config tools/static.toml
+	mkdir -p target/release
+	ln -f target/$$(rustc --print host-tuple)/release/shellport target/release/shellport
 
 .PHONY: check
 check: $(frontend_built) ## The quick loop: format, lints, types, unit tests
@@ -39,6 +41,7 @@ check: $(frontend_built) ## The quick loop: format, lints, types, unit tests
 	cargo clippy --workspace --all-targets -- -D warnings
 	cd frontend && npm run --silent check
 	cargo test --workspace --lib --bins
+	cargo build --package shellport-screen --example snapshot
 	cd frontend && npm run --silent test
 
 .PHONY: test

@@ -32,7 +32,19 @@ unit_tests() {
   step "unit tests"
   cargo test --workspace --lib --bins
   cargo test --workspace --doc
+  # With its example, which the page's tests compare with xterm.js.
+  cargo test --package shellport-screen
   (cd frontend && npm test)
+}
+
+# What `make build` made runs where there is nothing else.
+static_program() {
+  step "one static program"
+  ldd target/release/shellport 2>&1 | grep -E 'statically linked|not a dynamic' || {
+    echo "target/release/shellport needs libraries:" >&2
+    ldd target/release/shellport >&2
+    return 1
+  }
 }
 
 # Beside the engines there is no network, so everything is built before.
@@ -56,6 +68,7 @@ case ${1:-} in
   test)
     mkdir -p target
     touch target/tests-started
+    static_program
     unit_tests
     engines_up
     integration_tests
@@ -64,10 +77,11 @@ case ${1:-} in
     tools/leaks.sh
     ;;
   bench)
-    cargo bench --package shellport --bench terminal --bench runtimes --no-run
+    bench=(cargo bench --config tools/static.toml --package shellport)
+    "${bench[@]}" --bench terminal --bench runtimes --no-run
     engines_up
-    tools/engines.sh exec cargo bench --offline --package shellport --bench runtimes
-    tools/engines.sh exec cargo bench --offline --package shellport --bench terminal
+    tools/engines.sh exec "${bench[@]}" --offline --bench runtimes
+    tools/engines.sh exec "${bench[@]}" --offline --bench terminal
     ;;
   *)
     echo "usage: tools/test.sh test|bench" >&2

@@ -21,6 +21,8 @@ fn build_agent(root: &Path) {
     for path in [
         "backend/agent/src",
         "backend/agent/Cargo.toml",
+        "backend/screen/Cargo.toml",
+        "backend/screen/src",
         "backend/wire/src",
         "Cargo.lock",
     ] {

@@ -22,6 +22,6 @@ pub mod runtime;
 pub mod server;
 pub mod session;
 pub mod store;
-mod system;
+pub mod system;
 pub mod tree;
 pub mod units;

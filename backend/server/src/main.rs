@@ -15,6 +15,7 @@ use shellport::oci::embedded::EmbeddedCommand;
 use shellport::rootless;
 use shellport::runtime::Isolation;
 use shellport::server::{self, Server, StartError};
+use shellport::system;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use utoipa::OpenApi;
@@ -60,6 +61,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    system::look_names_up_alone();
     match Cli::parse().command {
         Command::Serve(config) => {
             start_log(&config);

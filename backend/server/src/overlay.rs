@@ -35,7 +35,12 @@ impl Overlay<'_> {
             matches!(error, Errno::EPERM | Errno::ENODEV | Errno::EINVAL)
                 && Path::new("/dev/fuse").exists()
         }) else {
-            return Err(error.into());
+            return Err(match error {
+                Errno::ENODEV => io::Error::other(
+                    "the kernel has no overlayfs (modprobe overlay), and there is no fuse-overlayfs",
+                ),
+                error => error.into(),
+            });
         };
         let mut command = Command::new(program);
         command

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::{say, say_json};
 use crate::config::{ConfigError, data_dir};
-use crate::oci::cgroup::{self, Version};
+use crate::oci::cgroup::{self, Parent, Version};
 use crate::oci::engine::{EMBEDDED, Engine, KNOWN};
 use crate::oci::network;
-use crate::runtime::docker;
+use crate::runtime::{Limitation, docker};
 use crate::{programs, rootless};
 
 /// The oldest kernel with everything that containers are made with here: openat2(2) and pidfds.
@@ -165,20 +165,32 @@ fn kernel() -> Finding {
 }
 
 fn overlay(data_dir: &Path) -> Finding {
+    // Where the kernel does not, this does.
+    let level = match programs::find("fuse-overlayfs") {
+        Some(_) => Level::Warn,
+        None => Level::Bad,
+    };
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    if !known
+    let is_known = known
         .lines()
-        .any(|line| line.trim_start_matches("nodev").trim() == "overlay")
-    {
-        let advice = "load it: modprobe overlay";
-        return finding(Level::Bad, "overlay", "the kernel has no overlayfs", advice);
+        .any(|line| line.trim_start_matches("nodev").trim() == "overlay");
+    // The first mount loads it.
+    let release = uname().ok();
+    let release = release.and_then(|it| it.release().to_str().map(str::to_owned));
+    let modules = release
+        .and_then(|release| fs::read_to_string(format!("/lib/modules/{release}/modules.dep")).ok());
+    let is_there = modules.is_some_and(|modules| modules.contains("/overlay.ko"));
+    if !is_known && !is_there {
+        let advice = "load it: modprobe overlay; fuse-overlayfs is slower";
+        return finding(level, "overlay", "the kernel has no overlayfs", advice);
     }
     let there = existing(data_dir);
     match statfs(&there) {
         Ok(found) if found.filesystem_type() == OVERLAYFS_SUPER_MAGIC => {
-            let advice = "give --data-dir a place on ext4, xfs or btrfs, such as a volume";
+            let advice = "give --data-dir a place on ext4, xfs or btrfs, such as a volume; fuse-overlayfs \
+                          is slower";
             finding(
-                Level::Bad,
+                level,
                 "overlay",
                 format!("{} is on an overlay itself", there.display()),
                 advice,
@@ -232,10 +244,16 @@ fn cgroups() -> Finding {
         Version::Hybrid => "version 1, and an empty one of version 2",
         Version::Two => "version 2",
     };
-    if missing.is_empty() && !cgroup::can_make() {
-        let found = format!("{name}, which this user may not use");
-        let advice = "containers are not limited in memory, CPU and processes; be root where they have to be";
-        return finding(Level::Warn, "cgroups", found, advice);
+    let limitation = match Parent::find() {
+        None => Some((Limitation::NoLimits, "which this user may not use")),
+        Some(parent) if !parent.has_cpu => {
+            Some((Limitation::NoCpuLimit, "of which this user has no CPU time"))
+        }
+        Some(_) => None,
+    };
+    if let (true, Some((limitation, what))) = (missing.is_empty(), limitation) {
+        let found = format!("{name}, {what}");
+        return finding(Level::Warn, "cgroups", found, limitation.advice());
     }
     if missing.is_empty() {
         return finding(Level::Ok, "cgroups", name, "");
@@ -304,7 +322,12 @@ async fn engines() -> Vec<Finding> {
     let mut found = Vec::new();
     for name in KNOWN {
         let program = std::env::current_exe().unwrap_or_default();
-        let Ok(engine) = Engine::find(name, &program) else {
+        let engine = Engine::find(name, &program);
+        let engine = engine.and_then(|engine| match Parent::find() {
+            Some(_) => Ok(engine),
+            None => engine.without_cgroups(),
+        });
+        let Ok(engine) = engine else {
             continue;
         };
         found.push(match engine.version().await {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::cgroup::{self, Version};
+use super::container::Container;
 use super::directory::Directory;
 use crate::programs;
 
@@ -27,6 +28,8 @@ pub struct Engine {
     program: PathBuf,
     /// What comes before the command.
     prefix: Vec<OsString>,
+    /// Whether it would make groups wherever it sees how.
+    hides_cgroups: bool,
 }
 
 /// Why there is no engine.
@@ -69,25 +72,14 @@ impl Engine {
             name: name.to_owned(),
             program,
             prefix,
+            hides_cgroups: false,
         };
-        if name == EMBEDDED && !cgroup::can_make() && cgroup::version() != Version::Two {
-            return Err(EngineError::Cgroups);
-        }
         if name == EMBEDDED {
             return Ok(engine(program.to_owned(), vec!["oci".into()]));
         }
-        // The others do without cgroups where they must.
-        let flags = |name: &Path| {
-            let is_crun = name.file_name().is_some_and(|name| name == "crun");
-            if is_crun && !cgroup::can_make() {
-                vec!["--cgroup-manager=disabled".into()]
-            } else {
-                Vec::new()
-            }
-        };
         if name.starts_with('/') {
             return if Path::new(name).is_file() {
-                Ok(engine(name.into(), flags(Path::new(name))))
+                Ok(engine(name.into(), Vec::new()))
             } else {
                 Err(EngineError::Absent(name.to_owned()))
             };
@@ -96,8 +88,38 @@ impl Engine {
             return Err(EngineError::Unknown(name.to_owned()));
         }
         programs::find(name)
-            .map(|program| engine(program, flags(Path::new(name))))
+            .map(|program| engine(program, Vec::new()))
             .ok_or_else(|| EngineError::Absent(name.to_owned()))
+    }
+
+    /// The engine of this container; `program` is this one.
+    ///
+    /// # Errors
+    /// When it is no longer there.
+    pub fn of(container: &Container, program: &Path) -> Result<Self, EngineError> {
+        let engine = Self::find(&container.engine, program)?;
+        match container.cgroup {
+            Some(_) => Ok(engine),
+            None => engine.without_cgroups(),
+        }
+    }
+
+    /// It, making no cgroups.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn without_cgroups(mut self) -> Result<Self, EngineError> {
+        if self.name == EMBEDDED {
+            if cgroup::version() != Version::Two {
+                return Err(EngineError::Cgroups);
+            }
+            self.hides_cgroups = true;
+        }
+        // Others do by themselves what they must.
+        if self.program.file_name().is_some_and(|name| name == "crun") {
+            self.prefix.push("--cgroup-manager=disabled".into());
+        }
+        Ok(self)
     }
 
     /// Its name.
@@ -110,7 +132,7 @@ impl Engine {
     /// # Errors
     /// Where it cannot be used.
     pub fn prepare(&self) -> io::Result<()> {
-        if self.name == EMBEDDED && !cgroup::can_make() {
+        if self.hides_cgroups {
             cgroup::hide()?;
         }
         Ok(())

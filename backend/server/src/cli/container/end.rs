@@ -145,7 +145,7 @@ async fn clear(directory: &Directory) -> Result<(), CommandError> {
         return Ok(());
     };
     let program = program()?;
-    let engine = Engine::find(&container.engine, &program)?;
+    let engine = Engine::of(&container, &program)?;
     remains::clear(directory, &engine, &program)
         .await
         .map_err(CommandError::host("removing what is left of the container"))

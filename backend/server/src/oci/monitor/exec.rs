@@ -94,7 +94,7 @@ async fn begin_in(
     let described = place.join("process.json");
     fs::write(&described, serde_json::to_vec(&process)?)?;
     let pid_file = place.join("pid");
-    let engine = Engine::find(&container.engine, program);
+    let engine = Engine::of(&container, program);
     let engine = engine.map_err(io::Error::other)?;
     engine.prepare()?;
     let call = engine

@@ -57,7 +57,7 @@ pub async fn watch(directory: &Directory, program: &Path, launcher: UnixStream) 
     let (reader, mut writer) = split(launcher);
     let container = directory.container()?;
     directory.begin()?;
-    let found = Engine::find(&container.engine, program).map_err(io::Error::other);
+    let found = Engine::of(&container, program).map_err(io::Error::other);
     let made = match &found {
         Ok(engine) => make(directory, &container, engine).await,
         Err(error) => Err(io::Error::other(error.to_string())),
@@ -208,6 +208,10 @@ async fn make(directory: &Directory, container: &Container, engine: &Engine) -> 
     let pid = directory.pid().ok_or_else(|| {
         io::Error::other("the engine does not tell the container's first process")
     })?;
+    if let (Some(cgroup), Some(_)) = (&container.cgroup, container.limits.memory) {
+        // libcontainer (0.7) takes no swap for no limit.
+        Cgroup::new(cgroup).forbid_swap()?;
+    }
     if container.network == Network::None {
         network::bring_up(pid)?;
     }

@@ -23,7 +23,7 @@ use super::{
 use crate::agent::{AGENT, SOCKETS};
 use crate::id::SessionId;
 use crate::image::{ImageError, Pinned, Store};
-use crate::oci::cgroup::{self, Cgroup};
+use crate::oci::cgroup::{Cgroup, Parent};
 use crate::oci::container::{Bind, Container, Limits, Program, Stdio, Tmpfs};
 use crate::oci::directory::{Directory, State};
 use crate::oci::engine::{Engine, EngineError};
@@ -52,6 +52,8 @@ const HOSTNAME: usize = 12;
 pub struct OciRuntime {
     info: RuntimeInfo,
     engine: Engine,
+    /// Of its sandboxes' cgroups; none where they have no limits.
+    parent: Option<Parent>,
     instance: String,
     images: Images,
     /// This program.
@@ -121,7 +123,11 @@ impl OciRuntime {
         if let (Some(_), Some(missing)) = (disk, disk::missing()) {
             return Err(OciError::Disk(missing));
         }
-        let engine = Engine::find(&engine, &program)?;
+        let mut engine = Engine::find(&engine, &program)?;
+        let parent = Parent::take();
+        if parent.is_none() {
+            engine = engine.without_cgroups()?;
+        }
         let store = Store::open(&data_dir.join("images"), program.clone(), max_layer)?;
         let sandboxes = data_dir.join("sandboxes");
         std::fs::create_dir_all(&sandboxes)
@@ -137,9 +143,10 @@ impl OciRuntime {
                 endpoint: String::new(),
                 isolation: Isolation::Container,
                 networks,
-                limitations: limitations(),
+                limitations: limitations(parent.as_ref()),
             },
             engine,
+            parent,
             instance,
             images: Images::new(store, program.clone(), data_dir.clone(), max_layer),
             program,
@@ -154,13 +161,14 @@ impl OciRuntime {
         self.data_dir.join("sandboxes").join(id.as_str())
     }
 
-    fn directory(&self, id: &SessionId) -> Result<Directory, RuntimeError> {
-        Directory::open(&self.path(id)).ok_or(RuntimeError::Missing)
+    /// The cgroup above those of all sandboxes.
+    fn cgroup(&self) -> Option<String> {
+        let name = format!("shellport-{}", self.instance);
+        self.parent.as_ref().map(|parent| parent.group(&name))
     }
 
-    /// The cgroup above those of all sandboxes.
-    fn cgroup(&self) -> String {
-        format!("/shellport-{}", self.instance)
+    fn directory(&self, id: &SessionId) -> Result<Directory, RuntimeError> {
+        Directory::open(&self.path(id)).ok_or(RuntimeError::Missing)
     }
 
     /// The image of a sandbox, and its layers.
@@ -213,6 +221,7 @@ impl OciRuntime {
             size: STRICT_TMPFS_SIZE,
             owner: STRICT_ID,
         });
+        let has_cpu = self.parent.as_ref().is_some_and(|parent| parent.has_cpu);
         Container {
             id: id.to_string(),
             image: spec.image.clone(),
@@ -236,9 +245,9 @@ impl OciRuntime {
                 .collect(),
             read_only: strict,
             hostname: id.as_str()[..HOSTNAME].to_owned(),
-            cgroup: cgroup::can_make().then(|| format!("{}/{id}", self.cgroup())),
+            cgroup: self.cgroup().map(|above| format!("{above}/{id}")),
             limits: Limits {
-                cpus: Some(spec.cpus),
+                cpus: has_cpu.then_some(spec.cpus),
                 memory: Some(spec.memory),
                 pids: Some(spec.pids),
                 disk: self.disk,
@@ -440,8 +449,10 @@ impl Runtime for OciRuntime {
     }
 
     async fn close(&self) -> Result<(), RuntimeError> {
-        if self.list().await?.is_empty() {
-            Cgroup::new(self.cgroup())
+        if let Some(cgroup) = self.cgroup()
+            && self.list().await?.is_empty()
+        {
+            Cgroup::new(cgroup)
                 .remove()
                 .map_err(host_error("removing the sandboxes' cgroup"))?;
         }
@@ -459,9 +470,12 @@ impl OciRuntime {
 }
 
 /// What cannot be on this machine, for this user.
-fn limitations() -> Vec<Limitation> {
-    let mut found = Vec::new();
-    found.extend((!cgroup::can_make()).then_some(Limitation::NoLimits));
+fn limitations(parent: Option<&Parent>) -> Vec<Limitation> {
+    let mut found = match parent {
+        Some(parent) if parent.has_cpu => Vec::new(),
+        Some(_) => vec![Limitation::NoCpuLimit],
+        None => vec![Limitation::NoLimits],
+    };
     found.extend(rootless::is_single().then_some(Limitation::OneUser));
     found
 }

@@ -5,23 +5,24 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use super::{Net, RunCommand};
 use crate::cli::container::CommandError;
+use crate::oci::cgroup::Parent;
 use crate::oci::container::Network;
-use crate::oci::{cgroup, disk, network};
+use crate::oci::{disk, network};
 
 impl RunCommand {
     /// Refuses what cannot be here.
-    pub(super) fn check(&self) -> Result<(), CommandError> {
-        for (flag, is_given) in [
-            ("--cpus", self.cpus.is_some()),
-            ("--memory", self.memory.is_some()),
-            (
-                "--pids-limit",
-                self.pids_limit.is_some_and(|most| most >= 0),
-            ),
+    pub(super) fn check(&self, cgroup: Option<&Parent>) -> Result<(), CommandError> {
+        let is_limited = cgroup.is_some();
+        let has_cpu = cgroup.is_some_and(|cgroup| cgroup.has_cpu);
+        let limits_pids = self.pids_limit.is_some_and(|most| most >= 0);
+        for (flag, is_given, can_be) in [
+            ("--cpus", self.cpus.is_some(), has_cpu),
+            ("--memory", self.memory.is_some(), is_limited),
+            ("--pids-limit", limits_pids, is_limited),
         ] {
-            if is_given && !cgroup::can_make() {
-                let what = "this user can make no cgroups, so nothing can be limited; leave it out, or \
-                            be root";
+            if is_given && !can_be {
+                let what = "this user may make no cgroup with such a limit; leave it out, be root, or \
+                            start it with systemd-run --user --scope";
                 return Err(CommandError::flag(flag, what));
             }
         }

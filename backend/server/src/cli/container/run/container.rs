@@ -12,7 +12,7 @@ use crate::cli::progress::{Show, show};
 use crate::image::pull::{Progress, pull};
 use crate::image::{ImageError, Pinned, Store, familiar};
 use crate::oci::container::{Bind, Container, Limits, Network, Program, Stdio};
-use crate::oci::{cgroup, host};
+use crate::oci::host;
 use crate::profile::{ImageDefaults, capabilities};
 use crate::session::Profile;
 
@@ -100,6 +100,7 @@ impl RunCommand {
             created: jiff::Timestamp::now(),
             engine: self.runtime.clone(),
             layers,
+            // The caller knows.
             pin: None,
             program: Program {
                 argv,
@@ -122,7 +123,8 @@ impl RunCommand {
                 .collect(),
             read_only: self.read_only,
             hostname,
-            cgroup: cgroup::can_make().then(|| format!("/shellport-{id}")),
+            // The caller's, too.
+            cgroup: None,
             limits: Limits {
                 cpus: self.cpus,
                 memory: self.memory,

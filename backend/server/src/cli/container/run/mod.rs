@@ -15,6 +15,7 @@ use super::terminal::{self, Raw};
 use super::{CommandError, FAILURE, Place, code, options, program};
 use crate::cli::say;
 use crate::id::random_tag;
+use crate::oci::cgroup::Parent;
 use crate::oci::container::{Bind, Port};
 use crate::oci::directory::Directory;
 use crate::oci::disk;
@@ -150,10 +151,14 @@ impl RunCommand {
     /// Whatever keeps it from running. Nothing is left then.
     pub async fn run(self) -> Result<ExitCode, CommandError> {
         let started = Instant::now();
-        self.check()?;
+        let cgroup = Parent::take();
+        self.check(cgroup.as_ref())?;
         let env = options::variables(&self.env_file, &self.env)?;
         let network = self.network()?;
-        Engine::find(&self.runtime, &program()?)?;
+        let engine = Engine::find(&self.runtime, &program()?)?;
+        if cgroup.is_none() {
+            engine.without_cgroups()?;
+        }
         let containers = self.place.containers()?;
         let id = random_tag();
         let name = self.name.clone().unwrap_or_else(|| id.clone());
@@ -170,6 +175,7 @@ impl RunCommand {
         );
         let mut container = self.container(&id, &name, &image, layers, env, network)?;
         container.pin = pinned.as_ref().map(|it| it.pin.clone());
+        container.cgroup = cgroup.map(|parent| parent.group(&format!("shellport-{id}")));
         let directory = Directory::create(&path, &container)
             .map_err(CommandError::host("making the container's directory"))?;
         drop(pinned);

@@ -12,10 +12,11 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, statfs};
 use nix::unistd::Pid;
-use rustix::fs::{Access, access};
 use tokio::time::{Instant, sleep};
 
-use crate::rootless;
+pub use parent::Parent;
+
+mod parent;
 
 /// Where the hierarchies are.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -64,16 +65,6 @@ pub fn hierarchies() -> Vec<PathBuf> {
             all
         }
     }
-}
-
-/// Whether this process may make groups, and limit what is in them. Root always wants to: a sandbox of
-/// root's without limits is none.
-pub fn can_make() -> bool {
-    if rootless::is_initial() {
-        return true;
-    }
-    let all = hierarchies();
-    !all.is_empty() && all.iter().all(|it| access(it, Access::WRITE_OK).is_ok())
 }
 
 /// Hides the single hierarchy of version 2 from this process, in its own mount namespace: libcontainer
@@ -148,6 +139,18 @@ impl Cgroup {
                 }
             }
         }
+    }
+
+    /// Keeps what is in it from memory that is none, where the kernel counts that by itself.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub fn forbid_swap(&self) -> io::Result<()> {
+        let file = self.directory("").join("memory.swap.max");
+        if self.version == Version::Two && file.exists() {
+            fs::write(file, "0")?;
+        }
+        Ok(())
     }
 
     /// The processes in it, and in those below.
