@@ -26,3 +26,21 @@ test("two tabs see the same terminal, and the one that is used decides its size"
   await terminal.enter("stty size");
   await terminal.shows(new RegExp(`^${large} \\d+$`));
 });
+
+test("everyone sees who types, and the keyboard can be taken over", async ({ terminal, open }) => {
+  const status = (page: typeof terminal.page) => page.locator(".viewers");
+  await expect(status(terminal.page)).toHaveCount(0);
+  const other = new Terminal(await open(new URL(terminal.page.url()).pathname.slice(1)));
+  await other.ready();
+  await expect(status(other.page)).toContainText("2 here, you type");
+  await expect(status(terminal.page)).toContainText("2 here, another types");
+  await terminal.page.getByRole("button", { name: "Take over" }).click();
+  await expect(status(terminal.page)).toContainText("2 here, you type");
+  await expect(status(other.page)).toContainText("2 here, another types");
+  // Who asks gets one answer, whoever watches.
+  const ask = "stty -echo -icanon min 0 time 10; printf '\\033[6n'; got=$(cat -v); stty sane; echo; echo \"got $got\"";
+  await terminal.enter(ask);
+  await terminal.shows(/^got \^\[\[\d+;\d+R$/);
+  await other.page.close();
+  await expect(status(terminal.page)).toHaveCount(0);
+});

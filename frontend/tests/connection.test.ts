@@ -342,3 +342,59 @@ describe("a reader", () => {
     expect(bench.socket.messages).toEqual([]);
   });
 });
+
+describe("several viewers", () => {
+  const viewers = (writer: number | null) => ({
+    type: "viewers",
+    you: 3,
+    writer,
+    count: 2,
+    viewers: [
+      { viewer: 3, role: "writer" },
+      { viewer: 4, role: "writer" },
+    ],
+  });
+
+  test("answers only as the writer, from the place in the output on", async () => {
+    const bench = await connected();
+    bench.socket.put("output", 0, "a");
+    bench.socket.say(viewers(4));
+    bench.socket.put("output", 1, "b");
+    bench.socket.say(viewers(3));
+    expect(bench.screen.log.slice(1)).toEqual(["output a", "answers false", "output b", "answers true"]);
+    expect(bench.writers).toEqual([4, 3]);
+  });
+
+  test("whoever types takes over, once", async () => {
+    const bench = await connected();
+    bench.socket.say(viewers(4));
+    bench.type("l");
+    bench.type("s");
+    expect(bench.socket.messages).toEqual([{ type: "role", role: "writer" }]);
+    expect(bench.socket.input.map(({ text }) => text)).toEqual(["l", "s"]);
+    bench.socket.say(viewers(3));
+    bench.type("\r");
+    expect(bench.socket.messages.length).toBe(1);
+  });
+
+  test("whoever did not type comes back without taking over", async () => {
+    const bench = await connected();
+    bench.socket.say(viewers(4));
+    bench.socket.drop();
+    await pass(250);
+    expect(bench.socket.query.yield).toBe("true");
+    bench.socket.hello({ start: "snapshot" });
+    bench.socket.say(viewers(3));
+    bench.socket.drop();
+    await pass(500);
+    expect(bench.socket.query.yield).toBeUndefined();
+  });
+
+  test("a reader takes nothing over", async () => {
+    const bench = await connected({ role: "reader" });
+    bench.socket.say(viewers(4));
+    bench.connection.take();
+    bench.type("ls");
+    expect([bench.socket.messages, bench.socket.input]).toEqual([[], []]);
+  });
+});

@@ -77,6 +77,10 @@ export class FakeScreen implements Screen {
     this.#later(parsed);
   }
 
+  answer(on: boolean): void {
+    this.log.push(`answers ${on}`);
+  }
+
   settled(done: () => void): void {
     this.#later(done);
   }
@@ -98,6 +102,7 @@ export class Bench {
   readonly sockets: FakeSocket[] = [];
   readonly screen = new FakeScreen();
   readonly statuses: Status[] = [];
+  readonly writers: (number | null)[] = [];
   readonly notices: string[] = [];
   /** What the next attempts to open throw. */
   refusals: unknown[] = [];
@@ -112,6 +117,7 @@ export class Bench {
     screen: this.screen,
     client: "c1",
     onStatus: (status) => this.statuses.push(status),
+    onViewers: ({ writer }) => this.writers.push(writer),
     onNotice: (code) => this.notices.push(code),
     random: () => 1,
   });

@@ -32,6 +32,31 @@ test("a reset clears what came before and nothing after", async () => {
   expect([terminal.cols, terminal.rows, line(terminal, 0)]).toEqual([12, 5, "new"]);
 });
 
+test("a character that comes in parts is not lost", async () => {
+  for (const text of ["—“x”", "🚀é…", "👩\u200d🚀"]) {
+    for (const size of [1, 2, 3]) {
+      const terminal = new Terminal({ cols: 10, rows: 4, allowProposedApi: true });
+      const queue = new OutputQueue(terminal);
+      const all = bytes(text);
+      for (let at = 0; at < all.length; at += size) {
+        queue.write(all.subarray(at, at + size), false, nothing);
+      }
+      await new Promise<void>((resolve) => queue.settled(resolve));
+      expect(line(terminal, 0)).toBe(text);
+    }
+  }
+});
+
+test("a reset forgets a character that had begun", async () => {
+  const terminal = new Terminal({ cols: 10, rows: 4, allowProposedApi: true });
+  const queue = new OutputQueue(terminal);
+  queue.write(Uint8Array.of(0xe2, 0x80), false, nothing);
+  queue.reset(10, 4);
+  queue.write(bytes("new"), false, nothing);
+  await new Promise<void>((resolve) => queue.settled(resolve));
+  expect(line(terminal, 0)).toBe("new");
+});
+
 test("everything happens in order, and replaying lasts as long as its bytes", () => {
   const log: string[] = [];
   const callbacks: (() => void)[] = [];

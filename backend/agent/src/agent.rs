@@ -108,6 +108,7 @@ impl Agent {
                     terminal: attach.terminal.clone(),
                     size: attach.size,
                     program: Program::default(),
+                    journal: None,
                 })?;
                 Ok((terminal, true))
             }

@@ -20,6 +20,11 @@ impl Journal {
         }
     }
 
+    /// The most bytes that are kept.
+    pub fn capacity(&self) -> u64 {
+        self.capacity as u64
+    }
+
     /// The offset of the oldest byte that is kept.
     pub fn start(&self) -> u64 {
         self.start

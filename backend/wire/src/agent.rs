@@ -97,7 +97,19 @@ pub struct Open {
     /// What runs in it.
     #[serde(flatten)]
     pub program: Program,
+    /// Bytes of output that are kept for viewers that come back; [`TERMINAL_JOURNAL`] when absent.
+    #[serde(default)]
+    pub journal: Option<u64>,
 }
+
+/// Bytes of output that a terminal keeps for viewers that come back, unless told otherwise.
+pub const TERMINAL_JOURNAL: u64 = 1024 * 1024;
+
+/// The least of them: more than the window of a viewer, and what a PTY holds at the end.
+pub const MIN_TERMINAL_JOURNAL: u64 = 512 * 1024;
+
+/// The most of them. They are the sandbox's memory.
+pub const MAX_TERMINAL_JOURNAL: u64 = 256 * 1024 * 1024;
 
 /// A viewer that joins a terminal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +137,9 @@ pub struct Attach {
     /// Start `main` again when its program has ended.
     #[serde(default)]
     pub restart: bool,
+    /// Leave the writer's role to whom has it, as a client that comes back without having had it.
+    #[serde(default)]
+    pub yields: bool,
 }
 
 /// What a viewer gets that has fallen out of the journal.

@@ -102,6 +102,14 @@ pub enum ClientMessage {
         /// Returned as it is.
         id: u64,
     },
+    /// Take the writer's role over, give it back, or let another viewer have it.
+    Role {
+        /// What this viewer, or that one, wants to be.
+        role: Role,
+        /// The viewer that gets the role; this one when left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        viewer: Option<u64>,
+    },
 }
 
 /// To the viewer.
@@ -128,6 +136,18 @@ pub enum ServerMessage {
         size: Size,
         /// Output before this offset was made for the old size.
         offset: u64,
+    },
+    /// Who is watching, and which of them is the writer for output from here on: its size is the
+    /// terminal's, and it answers what programs ask.
+    Viewers {
+        /// The number of this viewer.
+        you: u64,
+        /// The number of the writer, if there is one.
+        writer: Option<u64>,
+        /// How many there are.
+        count: u64,
+        /// They themselves, at most [`MAX_LISTED`].
+        viewers: Vec<Presence>,
     },
     /// Input before `sequence` has been given to the terminal.
     Ack {
@@ -161,6 +181,18 @@ pub enum ServerMessage {
         /// As in the ping.
         id: u64,
     },
+}
+
+/// The most viewers that are listed to each.
+pub const MAX_LISTED: usize = 32;
+
+/// A viewer, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Its number.
+    pub viewer: u64,
+    /// Whether it may be the writer.
+    pub role: Role,
 }
 
 /// What a viewer got.

@@ -5,13 +5,14 @@ use std::rc::Rc;
 
 use shellport_wire::agent::{Attach, Behind, Refusal, RefusalCode, Response};
 use shellport_wire::frame::{Kind, MAX_PAYLOAD};
-use shellport_wire::viewer::{Hello, Role, ServerMessage, Start, WINDOW};
+use shellport_wire::viewer::{Hello, Role, ServerMessage, Size, Start, WINDOW};
 use tokio::sync::Notify;
 
 use super::Terminal;
 use super::listener::Listener;
-use super::run::{JOURNAL, Viewer};
-use super::viewer::{Cursor, Next};
+use super::run::checked;
+use super::viewer::{Cursor, Next, Setting};
+use super::viewers::Viewer;
 use crate::link::{FrameReader, FrameWriter};
 
 /// The most viewers of one terminal.
@@ -56,6 +57,11 @@ struct Seat {
     told: u64,
     redraw: bool,
     gap: Option<(u64, u64)>,
+    /// The size that the client knows.
+    size: Size,
+    /// The writer where the client is, and of which viewers it has been told; none for it to be told anew.
+    writer: Option<u64>,
+    version: Option<u64>,
     /// Counts the terminal's viewers, those of earlier starts of its program as well.
     _viewers: Rc<()>,
 }
@@ -63,9 +69,7 @@ struct Seat {
 impl Seat {
     fn take(terminal: &Terminal, attach: Attach, fresh: bool) -> Result<(Self, Hello), Refusal> {
         let run = terminal.run();
-        if attach.role == Role::Writer {
-            run.resize(attach.size)?;
-        }
+        let own_size = checked(attach.size)?;
         let wake = Rc::new(Notify::new());
         let (seat, hello) = {
             let mut state = run.state.borrow_mut();
@@ -76,8 +80,7 @@ impl Seat {
                     message: format!("the terminal has {MAX_VIEWERS} viewers already"),
                 });
             }
-            let id = state.next_viewer;
-            state.next_viewer += 1;
+            let id = state.viewers.next();
             let anonymous = attach.client.is_none();
             let client: Rc<str> = attach.client.unwrap_or_else(|| format!(" {id}")).into();
 
@@ -89,35 +92,31 @@ impl Seat {
                 attach.since.filter(|_| same_run)
             };
             let resumed = since.and_then(|since| {
-                Cursor::resume(since, &state.journal, &state.sizes, attach.behind)
+                Cursor::resume(since, &state.journal, &state.settings, attach.behind)
             });
             let mut gap = None;
-            let (cursor, size, start) = match (resumed, attach.behind, since) {
-                (Some((cursor, size)), ..) if fresh => (cursor, size, Start::Fresh),
-                (Some((cursor, size)), ..) => (cursor, size, Start::Resumed),
+            let end = state.journal.end();
+            let current = |offset| Cursor::current(offset, &state.settings, attach.behind);
+            let (cursor, setting, start) = match (resumed, attach.behind, since) {
+                (Some((cursor, setting)), ..) if fresh => (cursor, setting, Start::Fresh),
+                (Some((cursor, setting)), ..) => (cursor, setting, Start::Resumed),
                 (None, Behind::Gap, Some(since)) if since < state.journal.start() => {
                     let from = state.journal.start();
                     gap = Some((since, from));
-                    let (cursor, size) =
-                        Cursor::resume(from, &state.journal, &state.sizes, attach.behind)
-                            .unwrap_or((
-                                Cursor::current(from, &state.sizes, attach.behind),
-                                state.sizes.current(),
-                            ));
-                    (cursor, size, Start::Gap)
+                    let oldest =
+                        Cursor::resume(from, &state.journal, &state.settings, attach.behind);
+                    let (cursor, setting) =
+                        oldest.unwrap_or((current(from), state.settings.current()));
+                    (cursor, setting, Start::Gap)
                 }
-                _ => {
-                    let end = state.journal.end();
-                    let cursor = Cursor::current(end, &state.sizes, attach.behind);
-                    (cursor, state.sizes.current(), Start::Snapshot)
-                }
+                _ => (current(end), state.settings.current(), Start::Snapshot),
             };
             state.input.join(&client, anonymous);
             let sequence = state.input.sequence(&client);
-            let hello = Hello {
+            let mut hello = Hello {
                 terminal: terminal.name.clone(),
                 role: attach.role,
-                size,
+                size: setting.size,
                 offset: cursor.position(),
                 start,
                 run: run.id.clone(),
@@ -125,11 +124,20 @@ impl Seat {
                 window: WINDOW,
             };
             let viewer = Viewer {
+                role: attach.role,
+                size: own_size,
                 answers: attach.role == Role::Writer && start != Start::Snapshot,
                 cursor,
                 wake: Rc::clone(&wake),
             };
-            state.viewers.insert(id, viewer);
+            state.viewers.add(viewer, attach.yields);
+            state.settle();
+            let mut setting = setting;
+            if matches!(start, Start::Fresh | Start::Snapshot) {
+                // There is nothing before that was made for another one.
+                setting = state.settings.current();
+                hello.size = setting.size;
+            }
             // It keeps up with what there is, so the program may go on.
             run.resumed.notify_one();
             let listener = Listener::new(Rc::clone(&run), id, client, attach.role, wake);
@@ -138,6 +146,9 @@ impl Seat {
                 told: sequence,
                 redraw: start == Start::Snapshot,
                 gap,
+                size: setting.size,
+                writer: setting.writer,
+                version: None,
                 _viewers: viewers,
             };
             (seat, hello)
@@ -151,6 +162,7 @@ impl Seat {
             match self.step(writer) {
                 Step::Send(message) => writer.message(&message).await?,
                 Step::Output => writer.flush().await?,
+                Step::Again => {}
                 Step::Draw => self.draw(writer).await?,
                 Step::Last(message) => return writer.message(&message).await,
                 Step::Wait => self.listener.wake.notified().await,
@@ -163,22 +175,22 @@ impl Seat {
     async fn draw(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
         self.redraw = true;
         let place = self.listener.run.canvas.place().await;
-        let (snapshot, end, size, number) = {
+        let (snapshot, end, setting, number) = {
             let mut state = self.listener.run.state.borrow_mut();
             // Queries until now are in no snapshot; those after it reach this viewer.
-            if let Some(viewer) = state.viewers.get_mut(&self.listener.id) {
+            if let Some(viewer) = state.viewers.get_mut(self.listener.id) {
                 viewer.answers = self.listener.role == Role::Writer;
             }
-            let (size, number) = (state.sizes.current(), state.sizes.last());
-            let snapshot = self.listener.run.canvas.snapshot(size, place);
-            (snapshot, state.journal.end(), size, number)
+            let (setting, number) = (state.settings.current(), state.settings.last());
+            let snapshot = self.listener.run.canvas.snapshot(setting.size, place);
+            (snapshot, state.journal.end(), setting, number)
         };
         let (bytes, tail) = snapshot.await.map_err(io::Error::other)?;
         let offset = {
             let mut state = self.listener.run.state.borrow_mut();
             // The begin of a very long sequence would be gone before it is sent, and what is left
             // of it would only be text.
-            let offset = if tail > JOURNAL as u64 / 2 {
+            let offset = if tail > state.journal.capacity() / 2 {
                 end
             } else {
                 end - tail
@@ -186,18 +198,22 @@ impl Seat {
             if offset < state.journal.start() {
                 return Ok(());
             }
-            let Some(viewer) = state.viewers.get_mut(&self.listener.id) else {
+            let Some(viewer) = state.viewers.get_mut(self.listener.id) else {
                 return Ok(());
             };
             viewer.cursor.jump(offset, number);
             offset
         };
         self.redraw = false;
+        self.size = setting.size;
+        if std::mem::replace(&mut self.writer, setting.writer) != setting.writer {
+            self.version = None;
+        }
         self.listener.run.resumed.notify_one();
         let length = bytes.len() as u64;
         let snapshot = ServerMessage::Snapshot {
             offset,
-            size,
+            size: setting.size,
             length,
         };
         writer.message(&snapshot).await?;
@@ -215,6 +231,10 @@ impl Seat {
         if let Some((from, to)) = self.gap.take() {
             return Step::Send(ServerMessage::Gap { from, to });
         }
+        if let Some(message) = self.listener.complaint.take() {
+            let code = "role_refused".to_owned();
+            return Step::Send(ServerMessage::Notice { code, message });
+        }
         let run = Rc::clone(&self.listener.run);
         let mut state = run.state.borrow_mut();
         let state = &mut *state;
@@ -223,23 +243,38 @@ impl Seat {
             self.told = sequence;
             return Step::Send(ServerMessage::Ack { sequence });
         }
-        let Some(viewer) = state.viewers.get_mut(&self.listener.id) else {
-            return Step::Wait;
-        };
         if self.redraw {
             return Step::Draw;
         }
+        if self.version != Some(state.viewers.version()) {
+            self.version = Some(state.viewers.version());
+            return Step::Send(ServerMessage::Viewers {
+                you: self.listener.id,
+                writer: self.writer,
+                count: state.viewers.len() as u64,
+                viewers: state.viewers.presence(),
+            });
+        }
+        let Some(viewer) = state.viewers.get_mut(self.listener.id) else {
+            return Step::Wait;
+        };
         match viewer
             .cursor
-            .next(&state.journal, &state.sizes, MAX_PAYLOAD as u64)
+            .next(&state.journal, &state.settings, MAX_PAYLOAD as u64)
         {
             Next::Output(from, to) => {
                 let (front, back) = state.journal.range(from, to);
                 writer.stage(Kind::Output, from, [front, back]);
                 Step::Output
             }
-            Next::Resize(size) => {
+            Next::Change(Setting { size, writer }) => {
                 let offset = viewer.cursor.position();
+                if std::mem::replace(&mut self.writer, writer) != writer {
+                    self.version = None;
+                }
+                if std::mem::replace(&mut self.size, size) == size {
+                    return Step::Again;
+                }
                 Step::Send(ServerMessage::Resize { size, offset })
             }
             Next::Gap(from, to) => Step::Send(ServerMessage::Gap { from, to }),
@@ -262,8 +297,9 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.listener.run.state.borrow_mut();
-        state.viewers.remove(&self.listener.id);
+        state.viewers.remove(self.listener.id);
         state.input.leave(&self.listener.client);
+        state.settle();
         self.listener.run.resumed.notify_one();
     }
 }
@@ -271,6 +307,8 @@ impl Drop for Seat {
 enum Step {
     Send(ServerMessage),
     Output,
+    /// Nothing, but there may be more.
+    Again,
     /// A snapshot.
     Draw,
     Last(ServerMessage),

@@ -42,6 +42,8 @@ pub struct Listener {
     pub wake: Rc<Notify>,
     /// Pings that wait for their answers.
     pub pings: RefCell<VecDeque<u64>>,
+    /// Why the role that was asked for could not be given.
+    pub complaint: RefCell<Option<String>>,
     arrived: RefCell<Arrived>,
     arrival: Notify,
 }
@@ -56,6 +58,7 @@ impl Listener {
             role,
             wake,
             pings: RefCell::default(),
+            complaint: RefCell::default(),
             arrived: RefCell::default(),
             arrival: Notify::new(),
         }
@@ -141,17 +144,20 @@ impl Listener {
         match serde_json::from_str(text).map_err(|error| error.to_string())? {
             ClientMessage::Ack { offset } => {
                 let mut state = self.run.state.borrow_mut();
-                if let Some(viewer) = state.viewers.get_mut(&self.id) {
+                if let Some(viewer) = state.viewers.get_mut(self.id) {
                     viewer.cursor.acknowledge(offset);
                 }
                 self.run.resumed.notify_one();
             }
             ClientMessage::Resize(size) => {
                 let size = size.checked().map_err(|error| error.to_string())?;
-                if self.role == Role::Writer {
-                    self.run.resize(size).map_err(|refusal| refusal.message)?;
+                let mut state = self.run.state.borrow_mut();
+                if let Some(viewer) = state.viewers.get_mut(self.id) {
+                    viewer.size = size;
                 }
+                state.settle();
             }
+            ClientMessage::Role { role, viewer } => self.change_role(role, viewer)?,
             ClientMessage::Signal { signal } => {
                 self.writes("signals")?;
                 let signal = SIGNALS
@@ -174,6 +180,27 @@ impl Listener {
             }
         }
         self.wake.notify_one();
+        Ok(())
+    }
+
+    fn change_role(&self, role: Role, viewer: Option<u64>) -> Result<(), String> {
+        self.writes("roles")?;
+        let mut state = self.run.state.borrow_mut();
+        let is_writer = state.viewers.writer().is_some_and(|(it, _)| it == self.id);
+        let viewer = viewer.unwrap_or(self.id);
+        let changed = match role {
+            Role::Writer if viewer == self.id || is_writer => state.viewers.take(viewer),
+            Role::Writer => Err("only the writer lets another viewer have the role".to_owned()),
+            Role::Reader => {
+                state.viewers.give_back(self.id);
+                Ok(())
+            }
+        };
+        match changed {
+            Ok(()) => state.settle(),
+            // Whom it was for may just have gone.
+            Err(message) => *self.complaint.borrow_mut() = Some(message),
+        }
         Ok(())
     }
 

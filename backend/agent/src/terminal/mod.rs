@@ -4,27 +4,25 @@
 //! everything yet when the program is started again reads on, to the exit.
 
 mod attach;
-mod cut;
-mod draw;
 mod input;
 mod listener;
 mod painter;
 mod pty;
 mod run;
 mod screen;
-mod sequence;
-mod snapshot;
 mod viewer;
+mod viewers;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shellport_wire::agent::{self as wire, Refusal};
+use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
 use shellport_wire::viewer::Size;
 
 use self::input::Input;
 use self::run::Run;
+use crate::journal::Journal;
 use crate::launch::Launch;
 use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
@@ -60,7 +58,7 @@ impl Terminal {
         let run = Run::start(
             launch,
             open.size,
-            0,
+            Journal::new(0, capacity(&open)?),
             Input::default(),
             reaper,
             painter.clone(),
@@ -84,11 +82,12 @@ impl Terminal {
             return Ok(());
         }
         let launch = Launch::new(&self.open.program, &self.shell)?;
-        let (offset, input) = {
+        let (journal, input) = {
             let state = ended.state.borrow();
-            (state.journal.end(), state.input.restarted())
+            let journal = Journal::new(state.journal.end(), capacity(&self.open)?);
+            (journal, state.input.restarted())
         };
-        *self.run.borrow_mut() = Run::start(launch, size, offset, input, reaper, painter.clone())?;
+        *self.run.borrow_mut() = Run::start(launch, size, journal, input, reaper, painter.clone())?;
         Ok(())
     }
 
@@ -126,4 +125,17 @@ impl Terminal {
     fn run(&self) -> Rc<Run> {
         Rc::clone(&self.run.borrow())
     }
+}
+
+/// How many bytes of output it keeps.
+fn capacity(open: &wire::Open) -> Result<usize, Refusal> {
+    let bytes = open.journal.unwrap_or(wire::TERMINAL_JOURNAL);
+    let allowed = wire::MIN_TERMINAL_JOURNAL..=wire::MAX_TERMINAL_JOURNAL;
+    let bytes = usize::try_from(bytes)
+        .ok()
+        .filter(|_| allowed.contains(&bytes));
+    bytes.ok_or_else(|| Refusal {
+        code: RefusalCode::Invalid,
+        message: format!("a journal has {allowed:?} bytes"),
+    })
 }

@@ -9,7 +9,6 @@
 //! ([`viewer`](super::viewer)), and the PTY is not read while every viewer is a full window behind.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::future::ready;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -26,15 +25,13 @@ use tokio::time::{Instant, sleep};
 use super::input::Input;
 use super::painter::{Answers, Canvas, Painter};
 use super::pty::Pty;
-use super::viewer::{Cursor, Sizes};
+use super::viewer::{Setting, Settings};
+use super::viewers::Viewers;
 use crate::argv::shown;
 use crate::ended;
 use crate::journal::Journal;
 use crate::launch::Launch;
 use crate::reaper::{Process, Reaper};
-
-/// Bytes of output that are kept for viewers that come back.
-pub const JOURNAL: usize = 1024 * 1024;
 
 /// The most output that is drawn before others get their turn.
 const READ: usize = 16 * 1024;
@@ -70,10 +67,9 @@ pub struct Run {
 /// What a run has come to.
 pub struct State {
     pub journal: Journal,
-    pub sizes: Sizes,
+    pub settings: Settings,
     pub input: Input,
-    pub viewers: BTreeMap<u64, Viewer>,
-    pub next_viewer: u64,
+    pub viewers: Viewers,
     pub exit: Option<Exit>,
     running: Option<Running>,
     stopping: bool,
@@ -84,24 +80,16 @@ struct Running {
     leader: Pid,
 }
 
-/// One who watches.
-pub struct Viewer {
-    /// Whether its terminal answers what is asked in output from here on.
-    pub answers: bool,
-    pub cursor: Cursor,
-    pub wake: Rc<Notify>,
-}
-
 impl Run {
-    /// Starts the program on a PTY of `size`. The first byte of its output has the offset `offset`,
-    /// and clients go on where `input` has them.
+    /// Starts the program on a PTY of `size`. Its output goes to `journal`, which is empty, and clients go
+    /// on where `input` has them.
     ///
     /// # Errors
     /// When the size or the program is not possible.
     pub fn start(
         launch: Launch,
         size: Size,
-        offset: u64,
+        journal: Journal,
         input: Input,
         reaper: &Reaper,
         painter: Painter,
@@ -114,11 +102,10 @@ impl Run {
             id: new_id(),
             argv: launch.argv,
             state: RefCell::new(State {
-                journal: Journal::new(offset, JOURNAL),
-                sizes: Sizes::new(offset, size),
+                settings: Settings::new(journal.start(), Setting { size, writer: None }),
+                journal,
                 input,
-                viewers: BTreeMap::new(),
-                next_viewer: 0,
+                viewers: Viewers::default(),
                 exit: None,
                 running: Some(Running {
                     pty: Rc::clone(&pty),
@@ -148,7 +135,7 @@ impl Run {
         wire::Terminal {
             terminal: name.to_owned(),
             argv: shown(&self.argv),
-            size: state.sizes.current(),
+            size: state.settings.current().size,
             title: self.canvas.title(),
             offset: state.journal.end(),
             viewers: u32::try_from(state.viewers.len()).unwrap_or(u32::MAX),
@@ -163,15 +150,8 @@ impl Run {
     pub fn resize(&self, size: Size) -> Result<(), Refusal> {
         let size = checked(size)?;
         let mut state = self.state.borrow_mut();
-        if state.sizes.current() == size || state.exit.is_some() {
-            return Ok(());
-        }
-        let offset = state.journal.end();
-        state.sizes.change(offset, size);
-        if let Some(running) = &state.running {
-            running.pty.resize(size);
-        }
-        state.wake_viewers();
+        let writer = state.settings.current().writer;
+        state.change(Setting { size, writer });
         Ok(())
     }
 
@@ -250,9 +230,9 @@ impl Run {
         let place = self.canvas.place().await;
         let mut state = self.state.borrow_mut();
         state.journal.push(bytes);
-        // A writer's own terminal answers what the program asks.
-        let answer = !state.viewers.values().any(|viewer| viewer.answers);
-        let size = state.sizes.current();
+        // The writer's own terminal answers what the program asks.
+        let answer = !state.viewers.writer().is_some_and(|(_, it)| it.answers);
+        let size = state.settings.current().size;
         self.canvas.draw(bytes.to_vec(), size, answer, place);
     }
 
@@ -268,7 +248,7 @@ impl Run {
     fn is_paused(&self) -> bool {
         let state = self.state.borrow();
         let end = state.journal.end();
-        let mut viewers = state.viewers.values().peekable();
+        let mut viewers = state.viewers.iter().peekable();
         viewers.peek().is_some() && viewers.all(|viewer| !viewer.cursor.keeps_up(end))
     }
 
@@ -309,14 +289,40 @@ fn new_id() -> String {
 }
 
 impl State {
+    /// Makes the terminal the writer's: of its size. Tells everyone who that is.
+    pub fn settle(&mut self) {
+        let writer = self.viewers.writer();
+        let now = self.settings.current();
+        self.change(Setting {
+            size: writer.map_or(now.size, |(_, viewer)| viewer.size),
+            writer: writer.map(|(number, _)| number),
+        });
+        self.wake_viewers();
+    }
+
+    fn change(&mut self, setting: Setting) {
+        let now = self.settings.current();
+        if setting == now || self.exit.is_some() {
+            return;
+        }
+        let offset = self.journal.end();
+        self.settings.change(offset, setting);
+        if let Some(running) = &self.running
+            && setting.size != now.size
+        {
+            running.pty.resize(setting.size);
+        }
+        self.wake_viewers();
+    }
+
     fn wake_viewers(&self) {
-        for viewer in self.viewers.values() {
+        for viewer in self.viewers.iter() {
             viewer.wake.notify_one();
         }
     }
 }
 
-fn checked(size: Size) -> Result<Size, Refusal> {
+pub fn checked(size: Size) -> Result<Size, Refusal> {
     size.checked().map_err(|error| Refusal {
         code: RefusalCode::Invalid,
         message: error.to_string(),

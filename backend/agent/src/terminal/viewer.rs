@@ -7,43 +7,52 @@ use shellport_wire::viewer::{Size, WINDOW};
 
 use crate::journal::Journal;
 
-/// The most sizes that are remembered. A viewer that missed an older one gets a snapshot.
-const MAX_SIZES: usize = 64;
+/// The most settings that are remembered. A viewer that missed an older one gets a snapshot.
+const MAX_SETTINGS: usize = 64;
 
-/// The sizes a terminal has had, and from which offset on.
+/// For whom output is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// How large the terminal is.
+    pub size: Size,
+    /// The number of the viewer that is the writer.
+    pub writer: Option<u64>,
+}
+
+/// The settings a terminal has had, and from which offset on.
 #[derive(Debug)]
-pub struct Sizes {
+pub struct Settings {
     /// In order of offset; never empty.
-    changes: VecDeque<(u64, Size)>,
+    changes: VecDeque<(u64, Setting)>,
     /// How many changes were dropped from the front.
     dropped: u64,
 }
 
-impl Sizes {
-    /// A terminal that has `size` from `offset` on.
-    pub fn new(offset: u64, size: Size) -> Self {
+impl Settings {
+    /// A terminal that has `setting` from `offset` on.
+    pub fn new(offset: u64, setting: Setting) -> Self {
         Self {
-            changes: VecDeque::from([(offset, size)]),
+            changes: VecDeque::from([(offset, setting)]),
             dropped: 0,
         }
     }
 
-    /// The size now.
-    pub fn current(&self) -> Size {
+    /// The one now.
+    pub fn current(&self) -> Setting {
         self.changes.back().expect("never empty").1
     }
 
-    /// Notes that output has another size from `offset` on.
-    pub fn change(&mut self, offset: u64, size: Size) {
-        if self.changes.len() == MAX_SIZES {
+    /// Notes that output has another one from `offset` on.
+    pub fn change(&mut self, offset: u64, setting: Setting) {
+        if self.changes.len() == MAX_SETTINGS {
             self.changes.pop_front();
             self.dropped += 1;
         }
-        self.changes.push_back((offset, size));
+        self.changes.push_back((offset, setting));
     }
 
-    /// The number of the change that was in force at `offset`, and its size, when still known.
-    fn at(&self, offset: u64) -> Option<(u64, Size)> {
+    /// The number of the change that was in force at `offset`, and its setting, when still known.
+    fn at(&self, offset: u64) -> Option<(u64, Setting)> {
         let after = self.changes.partition_point(|(from, _)| *from <= offset);
         let index = after.checked_sub(1)?;
         Some((self.dropped + index as u64, self.changes[index].1))
@@ -55,7 +64,7 @@ impl Sizes {
     }
 
     /// The change with this number, when still known.
-    fn get(&self, number: u64) -> Option<(u64, Size)> {
+    fn get(&self, number: u64) -> Option<(u64, Setting)> {
         let index = usize::try_from(number.checked_sub(self.dropped)?).ok()?;
         self.changes.get(index).copied()
     }
@@ -66,8 +75,8 @@ impl Sizes {
 pub enum Next {
     /// Output from one offset until another, at most as much as fits a frame.
     Output(u64, u64),
-    /// The terminal has this size from the viewer's position on.
-    Resize(Size),
+    /// The terminal has this setting from the viewer's position on.
+    Change(Setting),
     /// A snapshot: the journal no longer holds what comes next. See [`Cursor::jump`].
     Snapshot,
     /// The output from one offset until another is gone.
@@ -83,39 +92,39 @@ pub enum Next {
 pub struct Cursor {
     position: u64,
     acknowledged: u64,
-    /// The number of the last size change that the viewer knows.
-    size: u64,
+    /// The number of the last change that the viewer knows.
+    known: u64,
     behind: Behind,
 }
 
 impl Cursor {
-    /// A viewer that goes on at `since`, and the size that the output there was made for; none when
+    /// A viewer that goes on at `since`, and the setting there; none when
     /// that cannot be done byte for byte.
     pub fn resume(
         since: u64,
         journal: &Journal,
-        sizes: &Sizes,
+        settings: &Settings,
         behind: Behind,
-    ) -> Option<(Self, Size)> {
+    ) -> Option<(Self, Setting)> {
         if !(journal.start()..=journal.end()).contains(&since) {
             return None;
         }
-        let (number, size) = sizes.at(since)?;
+        let (number, setting) = settings.at(since)?;
         let cursor = Self {
             position: since,
             acknowledged: since,
-            size: number,
+            known: number,
             behind,
         };
-        Some((cursor, size))
+        Some((cursor, setting))
     }
 
     /// A viewer that knows the terminal as it is at `offset`, its end.
-    pub fn current(offset: u64, sizes: &Sizes, behind: Behind) -> Self {
+    pub fn current(offset: u64, settings: &Settings, behind: Behind) -> Self {
         Self {
             position: offset,
             acknowledged: offset,
-            size: sizes.last(),
+            known: settings.last(),
             behind,
         }
     }
@@ -135,31 +144,31 @@ impl Cursor {
         self.acknowledged = self.acknowledged.max(offset.min(self.position));
     }
 
-    /// Goes on at `offset`, knowing the size with this number: that of a snapshot.
-    pub fn jump(&mut self, offset: u64, size: u64) {
+    /// Goes on at `offset`, knowing the change with this number: that of a snapshot.
+    pub fn jump(&mut self, offset: u64, known: u64) {
         self.position = offset;
         self.acknowledged = offset;
-        self.size = size;
+        self.known = known;
     }
 
     /// What to send next, at most `max` bytes of it; the cursor moves on as if it had been sent.
-    pub fn next(&mut self, journal: &Journal, sizes: &Sizes, max: u64) -> Next {
+    pub fn next(&mut self, journal: &Journal, settings: &Settings, max: u64) -> Next {
         if self.acknowledged + WINDOW <= self.position {
             return Next::Wait;
         }
         if self.position < journal.start() {
-            return self.catch_up(journal, sizes);
+            return self.catch_up(journal, settings);
         }
         let mut until = journal.end();
-        if self.size < sizes.last() {
-            self.size += 1;
-            match sizes.get(self.size) {
-                Some((offset, size)) if offset <= self.position => return Next::Resize(size),
+        if self.known < settings.last() {
+            self.known += 1;
+            match settings.get(self.known) {
+                Some((offset, setting)) if offset <= self.position => return Next::Change(setting),
                 Some((offset, _)) => {
-                    self.size -= 1;
+                    self.known -= 1;
                     until = until.min(offset);
                 }
-                None => return self.catch_up(journal, sizes),
+                None => return self.catch_up(journal, settings),
             }
         }
         let until = until
@@ -172,24 +181,24 @@ impl Cursor {
         Next::Output(from, until)
     }
 
-    fn catch_up(&mut self, journal: &Journal, sizes: &Sizes) -> Next {
+    fn catch_up(&mut self, journal: &Journal, settings: &Settings) -> Next {
         match self.behind {
             Behind::Snapshot => Next::Snapshot,
             Behind::Gap => {
-                let (from, known) = (self.position, self.size);
+                let (from, known) = (self.position, self.known);
                 let to = journal.start().max(from);
-                self.jump(to, sizes.last());
-                let Some((number, size)) = sizes.at(to) else {
-                    // Even the size there is forgotten: the next one that is known has to do.
-                    self.size = sizes.dropped;
-                    return Next::Resize(sizes.changes[0].1);
+                self.jump(to, settings.last());
+                let Some((number, setting)) = settings.at(to) else {
+                    // Even the one there is forgotten: the next one that is known has to do.
+                    self.known = settings.dropped;
+                    return Next::Change(settings.changes[0].1);
                 };
                 if from == to {
-                    self.size = number;
-                    return Next::Resize(size);
+                    self.known = number;
+                    return Next::Change(setting);
                 }
-                // The size after the gap is told next, when it is news.
-                self.size = known.max(number.saturating_sub(1));
+                // The one after the gap is told next, when it is news.
+                self.known = known.max(number.saturating_sub(1));
                 Next::Gap(from, to)
             }
         }
@@ -202,10 +211,16 @@ mod tests {
 
     use super::*;
 
-    const A: Size = Size { cols: 80, rows: 24 };
-    const B: Size = Size {
-        cols: 100,
-        rows: 30,
+    const A: Setting = Setting {
+        size: Size { cols: 80, rows: 24 },
+        writer: None,
+    };
+    const B: Setting = Setting {
+        size: Size {
+            cols: 100,
+            rows: 30,
+        },
+        writer: Some(3),
     };
 
     fn journal(len: usize, capacity: usize) -> Journal {
@@ -215,32 +230,33 @@ mod tests {
     }
 
     #[test]
-    fn a_resize_stands_between_the_output_it_separates() {
+    fn a_change_stands_between_the_output_it_separates() {
         let journal = journal(10, 100);
-        let mut sizes = Sizes::new(0, A);
-        sizes.change(4, B);
-        let (mut cursor, size) = Cursor::resume(0, &journal, &sizes, Behind::Snapshot).unwrap();
-        assert_eq!(size, A);
-        let mut next = || cursor.next(&journal, &sizes, 1000);
+        let mut settings = Settings::new(0, A);
+        settings.change(4, B);
+        let (mut cursor, setting) =
+            Cursor::resume(0, &journal, &settings, Behind::Snapshot).unwrap();
+        assert_eq!(setting, A);
+        let mut next = || cursor.next(&journal, &settings, 1000);
         assert_eq!(next(), Next::Output(0, 4));
-        assert_eq!(next(), Next::Resize(B));
+        assert_eq!(next(), Next::Change(B));
         assert_eq!(next(), Next::Output(4, 10));
         assert_eq!(next(), Next::UpToDate);
-        let (_, size) = Cursor::resume(7, &journal, &sizes, Behind::Snapshot).unwrap();
-        assert_eq!(size, B);
+        let (_, setting) = Cursor::resume(7, &journal, &settings, Behind::Snapshot).unwrap();
+        assert_eq!(setting, B);
     }
 
     #[test]
     fn a_window_is_never_exceeded() {
         let window = usize::try_from(WINDOW).unwrap();
         let journal = journal(3 * window, 4 * window);
-        let sizes = Sizes::new(0, A);
-        let (mut cursor, _) = Cursor::resume(0, &journal, &sizes, Behind::Snapshot).unwrap();
+        let settings = Settings::new(0, A);
+        let (mut cursor, _) = Cursor::resume(0, &journal, &settings, Behind::Snapshot).unwrap();
         assert_eq!(
-            cursor.next(&journal, &sizes, u64::MAX / 2),
+            cursor.next(&journal, &settings, u64::MAX / 2),
             Next::Output(0, WINDOW)
         );
-        assert_eq!(cursor.next(&journal, &sizes, 10), Next::Wait);
+        assert_eq!(cursor.next(&journal, &settings, 10), Next::Wait);
         cursor.acknowledge(u64::MAX);
         assert_eq!(
             cursor.position(),
@@ -248,7 +264,7 @@ mod tests {
             "an impossible acknowledgement is capped"
         );
         assert_eq!(
-            cursor.next(&journal, &sizes, 10),
+            cursor.next(&journal, &settings, 10),
             Next::Output(WINDOW, WINDOW + 10)
         );
     }
@@ -256,17 +272,17 @@ mod tests {
     #[test]
     fn what_the_journal_lost_is_said() {
         let mut lost = journal(10, 100);
-        let sizes = Sizes::new(0, A);
+        let settings = Settings::new(0, A);
         for (behind, expected) in [
             (Behind::Gap, Next::Gap(0, 60)),
             (Behind::Snapshot, Next::Snapshot),
         ] {
-            let (mut cursor, _) = Cursor::resume(0, &journal(10, 100), &sizes, behind).unwrap();
+            let (mut cursor, _) = Cursor::resume(0, &journal(10, 100), &settings, behind).unwrap();
             lost = journal(160, 100);
-            assert_eq!(cursor.next(&lost, &sizes, 1000), expected);
+            assert_eq!(cursor.next(&lost, &settings, 1000), expected);
         }
-        assert!(Cursor::resume(59, &lost, &sizes, Behind::Gap).is_none());
-        assert!(Cursor::resume(161, &lost, &sizes, Behind::Gap).is_none());
+        assert!(Cursor::resume(59, &lost, &settings, Behind::Gap).is_none());
+        assert!(Cursor::resume(161, &lost, &settings, Behind::Gap).is_none());
     }
 
     proptest! {
@@ -279,17 +295,17 @@ mod tests {
         ) {
             let behind = if gap { Behind::Gap } else { Behind::Snapshot };
             let mut journal = Journal::new(0, 500);
-            let mut sizes = Sizes::new(0, A);
-            let (mut cursor, mut size) = Cursor::resume(0, &journal, &sizes, behind).unwrap();
+            let mut settings = Settings::new(0, A);
+            let (mut cursor, mut setting) = Cursor::resume(0, &journal, &settings, behind).unwrap();
             let mut expected = 0;
             for (bytes, resize, send) in steps {
                 journal.push(&vec![b'x'; bytes]);
                 if resize {
-                    let other = if sizes.current() == A { B } else { A };
-                    sizes.change(journal.end(), other);
+                    let other = if settings.current() == A { B } else { A };
+                    settings.change(journal.end(), other);
                 }
                 for _ in 0..if send { 100 } else { 0 } {
-                    match cursor.next(&journal, &sizes, 70) {
+                    match cursor.next(&journal, &settings, 70) {
                         Next::Output(from, to) => {
                             prop_assert_eq!(from, expected);
                             prop_assert!(from < to && to <= from + 70);
@@ -297,21 +313,21 @@ mod tests {
                             expected = to;
                             cursor.acknowledge(to);
                         }
-                        Next::Resize(to) => size = to,
+                        Next::Change(to) => setting = to,
                         Next::Gap(from, to) => {
                             prop_assert!(gap && from == expected && from < to);
                             expected = to;
                         }
                         Next::Snapshot => {
                             prop_assert!(!gap);
-                            cursor.jump(journal.end(), sizes.last());
+                            cursor.jump(journal.end(), settings.last());
                             expected = journal.end();
-                            size = sizes.current();
+                            setting = settings.current();
                         }
                         Next::Wait => prop_assert!(false, "everything was acknowledged"),
                         Next::UpToDate => {
                             prop_assert_eq!(expected, journal.end());
-                            prop_assert_eq!(size, sizes.current());
+                            prop_assert_eq!(setting, settings.current());
                             break;
                         }
                     }

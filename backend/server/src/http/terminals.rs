@@ -7,13 +7,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use shellport_wire::agent::{Open, Program, Request, Response};
+use shellport_wire::agent::{
+    MAX_TERMINAL_JOURNAL, MIN_TERMINAL_JOURNAL, Open, Program, Request, Response,
+};
 use shellport_wire::viewer::Size;
 use utoipa::ToSchema;
 
 use super::App;
 use super::extract::{Body, InPath, Names};
-use super::model::Terminal;
+use super::model::{Size as Bytes, Terminal};
 use super::problem::Problem;
 use crate::agent::{self, AgentError};
 use crate::id::random_tag;
@@ -73,6 +75,9 @@ pub struct OpenTerminal {
     env: BTreeMap<String, String>,
     /// The user; the session's when absent.
     user: Option<String>,
+    /// How much output is kept for viewers that come back, such as `4Mi`: 512 KiB to 256 MiB of the
+    /// session's own memory; 1 MiB when absent.
+    journal: Option<Bytes>,
 }
 
 /// Opens a terminal.
@@ -97,7 +102,15 @@ pub async fn open(
         cols: wish.cols.unwrap_or(Size::DEFAULT.cols),
         rows: wish.rows.unwrap_or(Size::DEFAULT.rows),
     };
+    let journal = wish.journal.map(|size| size.0);
+    let allowed = MIN_TERMINAL_JOURNAL..=MAX_TERMINAL_JOURNAL;
+    if let Some(bytes) = journal.filter(|bytes| !allowed.contains(bytes)) {
+        let (least, most) = (allowed.start(), allowed.end());
+        let detail = format!("journal: it is {bytes} bytes; allowed are {least} to {most}");
+        return Err(Problem::invalid(detail).with_field("journal"));
+    }
     let request = Request::Open(Open {
+        journal,
         terminal: wish.name.unwrap_or_else(random_tag),
         size: checked(size)?,
         program: Program {

@@ -93,6 +93,8 @@ pub struct RuntimeInfo {
 pub enum Limitation {
     /// Memory, CPU time and processes are not limited, whatever the session says.
     NoLimits,
+    /// CPU time is not limited; memory and processes are.
+    NoCpuLimit,
     /// Every file and process has the same user, root: nothing can be given to another one.
     OneUser,
 }
@@ -103,7 +105,12 @@ impl Limitation {
         match self {
             Self::NoLimits => {
                 "memory, CPU time and processes of sessions are not limited, because this user can \
-                 make no cgroups; root can"
+                 make no cgroups; root can, and so can whoever starts it in a group of their own: \
+                 systemd-run --user --scope shellport serve"
+            }
+            Self::NoCpuLimit => {
+                "CPU time of sessions is not limited, because this user may share out memory and \
+                 processes only; with Delegate=cpu memory pids for user@.service in systemd it is"
             }
             Self::OneUser => {
                 "sandboxes have no user but root, so that some programs, such as apt, need to be told; \

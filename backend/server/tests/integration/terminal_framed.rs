@@ -6,7 +6,7 @@ use hyper::header;
 use serde_json::json;
 use shellport_wire::close;
 use shellport_wire::frame::{Frame, Kind};
-use shellport_wire::viewer::{ClientMessage, Size, Start, WINDOW};
+use shellport_wire::viewer::{ClientMessage, Role, Size, Start, WINDOW};
 use tokio::time::{Instant, sleep};
 
 use crate::support::api::BEGIN;
@@ -170,6 +170,68 @@ async fn a_reader_only_looks(server: &TestServer) {
     assert!(!writer.text().contains("typed"), "{}", writer.text());
 }
 on_backends!(a_reader_only_looks: docker, process, embedded);
+
+/// The writer's role is taken over, lent and given back; the size goes with it, and everyone is told.
+async fn one_at_a_time_is_the_writer(server: &TestServer) {
+    /// Waits until the viewer has been told so.
+    async fn told(viewer: &mut Viewer, writer: Option<u64>, count: u64, size: Size) {
+        while (viewer.writer, viewer.count, viewer.size) != (writer, count, size) {
+            assert!(viewer.step().await);
+        }
+    }
+    let role = |role, viewer| ClientMessage::Role { role, viewer };
+    let take = role(Role::Writer, None);
+    let (narrow, wide) = (Size { cols: 70, rows: 20 }, Size { cols: 75, rows: 20 });
+    let large = Size { cols: 90, rows: 30 };
+
+    let client = &server.client;
+    let session = client.session().await;
+    let mut first = Viewer::attach(client, &session, "main", "cols=70&rows=20").await;
+    told(&mut first, Some(0), 1, narrow).await;
+    let mut second = Viewer::attach(client, &session, "main", "cols=90&rows=30").await;
+    told(&mut second, Some(1), 2, large).await;
+    told(&mut first, Some(1), 2, large).await;
+    assert_eq!((first.you, second.you), (Some(0), Some(1)));
+
+    // Its own size is kept for when it is the writer.
+    first.send(&ClientMessage::Resize(wide)).await;
+    first.ping().await;
+    assert_eq!(first.size, large);
+    first.send(&take).await;
+    first.line("stty size; echo was-$((40+2))").await;
+    first.until("was-42").await;
+    assert!(first.text().contains("20 75"), "{}", first.text());
+    second.until("was-42").await;
+    assert_eq!((second.writer, second.size), (Some(0), wide));
+
+    second.send(&take).await;
+    told(&mut first, Some(1), 2, large).await;
+    first.send(&role(Role::Writer, Some(1))).await;
+    while first.notices.is_empty() {
+        assert!(first.step().await);
+    }
+    assert_eq!(first.notices, ["role_refused"], "it is not the writer");
+    second.send(&role(Role::Writer, Some(0))).await;
+    told(&mut first, Some(0), 2, wide).await;
+    first.send(&role(Role::Reader, None)).await;
+    told(&mut first, Some(1), 2, large).await;
+
+    // A reader cannot be given it, and whoever had it before has it again when the writer goes.
+    first.send(&take).await;
+    told(&mut second, Some(0), 2, wide).await;
+    let mut reader = Viewer::attach(client, &session, "main", "role=reader").await;
+    told(&mut first, Some(0), 3, wide).await;
+    first.send(&role(Role::Writer, Some(2))).await;
+    while first.notices.len() < 2 {
+        assert!(first.step().await);
+    }
+    drop(first);
+    told(&mut second, Some(1), 2, large).await;
+    reader.send(&take).await;
+    reader.drain().await;
+    assert_eq!(reader.closed.take().unwrap().0, close::PROTOCOL_ERROR);
+}
+on_backends!(one_at_a_time_is_the_writer: docker, process, embedded);
 
 /// Both see the same bytes from where the second joined.
 async fn a_second_viewer_gets_a_snapshot_and_then_the_same(server: &TestServer) {
@@ -337,6 +399,27 @@ async fn old_output_is_not_kept_for_ever(server: &TestServer) {
     assert_eq!(future.hello.start, Start::Snapshot);
     let other_run = Viewer::attach(client, &session, &terminal, "since=2600000&run=other").await;
     assert_eq!(other_run.hello.start, Start::Snapshot);
+    drop(first);
+
+    // As much as the terminal was opened with: these are 3.1 MB.
+    let terminals = Client::path(&session, "/terminals");
+    let wish = |journal: &str| {
+        let script = "seq 1 400000; read -r go";
+        json!({"name": "large", "journal": journal, "command": ["/bin/sh", "-c", script]})
+    };
+    for wrong in ["511Ki", "257Mi"] {
+        let refused = client.post(&terminals, &wish(wrong)).await;
+        let problem = refused.expect_problem(400, "invalid_request", &["journal", "524288"]);
+        assert_eq!(problem["field"], "journal");
+    }
+    client.post(&terminals, &wish("4Mi")).await.expect(201);
+    let mut first = Viewer::attach(client, &session, "large", "since=0").await;
+    first.until("400000").await;
+    let mut late = Viewer::attach(client, &session, "large", "since=0").await;
+    assert_eq!(late.hello.start, Start::Resumed);
+    late.until("400000").await;
+    assert_eq!((late.start, late.offset()), (first.start, first.offset()));
+    assert!(late.output == first.output);
 }
 on_backends!(old_output_is_not_kept_for_ever: docker, process, embedded);
 

@@ -415,7 +415,7 @@ export interface components {
          * @description What a runtime cannot do for sessions on this machine.
          * @enum {string}
          */
-        Limitation: "no_limits" | "one_user";
+        Limitation: "no_limits" | "no_cpu_limit" | "one_user";
         /** @description The image's own command. */
         Main: {
             /** @description Its argument vector. */
@@ -444,6 +444,7 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            journal?: components["schemas"]["Size"] | null;
             /** @description Its name: letters, digits, dots, hyphens and underscores. One is made up when absent. */
             name?: string | null;
             /**
@@ -1412,6 +1413,8 @@ export interface operations {
                 role?: components["schemas"]["ViewerRole"];
                 /** @description Start the program again when it has ended. */
                 restart?: boolean;
+                /** @description `true`: leave the writer's role to whom has it. */
+                yield?: boolean;
             };
             header?: never;
             path: {

@@ -22,6 +22,7 @@ import {
   type Hello,
   type Role,
   type ServerMessage,
+  type Viewers,
 } from "../wire/messages";
 
 /** The part of a WebSocket that is used; tests bring their own. */
@@ -60,6 +61,8 @@ export interface Screen {
   resize(cols: number, rows: number): void;
   /** `replayed` bytes draw an old screen: nothing in them may be answered. */
   write(bytes: Uint8Array, replayed: boolean, parsed: () => void): void;
+  /** Whether what programs ask in output from here on is this terminal's to answer. */
+  answer(on: boolean): void;
   /** Calls back when everything before has been done. */
   settled(done: () => void): void;
 }
@@ -71,6 +74,8 @@ export interface ConnectionOptions {
   /** Names this client across reconnects. */
   client: string;
   onStatus(status: Status): void;
+  /** Somebody has come or gone, or types now. */
+  onViewers(viewers: Viewers): void;
   /** A sentence for the person at the terminal. */
   onNotice(code: string, message: string): void;
   random?: () => number;
@@ -103,6 +108,9 @@ export class Connection {
   #socket: Socket | null = null;
   #live: { inbound: Inbound; pacer: AckPacer; unparsed: number } | null = null;
   #liveness: Liveness | null = null;
+  #viewers: Viewers | null = null;
+  /** Somebody else was typing when the connection was lost. */
+  #yields = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -113,6 +121,7 @@ export class Connection {
     this.#drop();
     this.#size = size;
     this.#restart = restart;
+    this.#yields = false;
     this.#failures = 0;
     // What follows an end is another program: its output does not continue what
     // is on the screen, and what was typed before was not meant for it.
@@ -135,8 +144,20 @@ export class Connection {
     void this.#connect();
   }
 
+  /** Becomes the one who types, whose size the terminal has, unless it is so. */
+  take(): void {
+    const viewers = this.#viewers;
+    if (this.#status.kind !== "connected" || this.#status.role === "reader") return;
+    if (!viewers || viewers.writer === viewers.you) return;
+    // The server says so as well; until then, once is enough.
+    this.#viewers = null;
+    this.#yields = false;
+    this.#send({ type: "role", role: "writer" });
+  }
+
   /** Sends what was typed, now or as soon as there is a connection. */
   type(bytes: Uint8Array): void {
+    this.take();
     const { kind } = this.#status;
     if (kind === "ended" || kind === "idle") return;
     if (this.#status.kind === "connected" && this.#status.role === "reader") return;
@@ -174,6 +195,7 @@ export class Connection {
     if (since !== null) query.since = String(since);
     if (since !== null && this.#run !== null) query.run = this.#run;
     if (this.#restart) query.restart = "true";
+    if (this.#yields) query.yield = "true";
 
     let socket: Socket;
     try {
@@ -254,6 +276,10 @@ export class Connection {
       this.#sendInput();
     } else if (message.type === "notice") {
       this.#options.onNotice(message.code, message.message);
+    } else if (message.type === "viewers") {
+      this.#viewers = message;
+      this.#options.screen.answer(message.writer === message.you);
+      this.#options.onViewers(message);
     } else if (message.type === "exit") {
       this.#end({ kind: "exit", exit: message });
     } else {
@@ -349,6 +375,8 @@ export class Connection {
     this.#liveness = null;
     if (this.#live) this.#since = this.#live.inbound.resumeAt;
     this.#live = null;
+    if (this.#viewers) this.#yields = this.#viewers.writer !== this.#viewers.you;
+    this.#viewers = null;
     const socket = this.#socket;
     this.#socket = null;
     if (!socket) return;

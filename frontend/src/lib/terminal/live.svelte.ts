@@ -3,6 +3,7 @@ import { Connection, type Status } from "../connection/connection";
 import { randomId } from "../random";
 import { settings } from "../settings.svelte";
 import { toasts } from "../toasts.svelte";
+import type { Viewers } from "../wire/messages";
 import type { SoftKey } from "./softkeys";
 import { TerminalView, type Look, type TerminalEvents } from "./terminal";
 
@@ -14,6 +15,8 @@ const LONGEST_TITLE = 200;
 /** A terminal on the page and its connection, as the components see them. */
 export class LiveTerminal {
   status = $state<Status>({ kind: "idle" });
+  /** Who is here; nothing while that is not known. */
+  viewers = $state<Viewers | null>(null);
   /** The title that the program has set, or nothing. */
   title = $state("");
   searching = $state(false);
@@ -30,6 +33,7 @@ export class LiveTerminal {
   constructor(host: HTMLElement, session: string, onMenu: () => void) {
     this.#events = {
       onInput: (bytes) => this.#type(bytes),
+      onUse: () => this.#connection.take(),
       onFit: (cols, rows) => this.#connection.resize(cols, rows),
       takeControl: () => {
         const control = this.control;
@@ -46,7 +50,11 @@ export class LiveTerminal {
       open: (query) => openSocket(session, "main", query),
       screen: this.#view.screen,
       client: randomId(),
-      onStatus: (status) => (this.status = status),
+      onStatus: (status) => {
+        this.status = status;
+        if (status.kind !== "connected") this.viewers = null;
+      },
+      onViewers: (viewers) => (this.viewers = viewers),
       onNotice: (code, message) => toasts.show(code, message),
     });
   }
@@ -64,6 +72,12 @@ export class LiveTerminal {
 
   disconnect(): void {
     this.#connection.close();
+  }
+
+  /** Takes the keyboard over from another viewer. */
+  take(): void {
+    this.#connection.take();
+    this.#view.focus();
   }
 
   retryNow(): void {

@@ -1,4 +1,5 @@
 import type { Screen } from "../connection/connection";
+import { unfinished } from "./utf8";
 
 /** The part of xterm.js that output is written to; @xterm/headless in tests. */
 export interface OutputTarget {
@@ -7,7 +8,7 @@ export interface OutputTarget {
   reset(): void;
 }
 
-type Task = { bytes: Uint8Array; replayed: boolean; parsed: () => void } | { run: () => void };
+type Task = { bytes: Uint8Array; replayed: boolean; parsed: () => void } | { run: () => unknown };
 
 /**
  * Brings output, resizes and resets to the terminal in their order. xterm.js
@@ -18,12 +19,24 @@ export class OutputQueue implements Screen {
   #waiting: Task[] = [];
   #parsing = 0;
   #replaying = 0;
+  #answering = true;
+  /** A character that has only begun; the next output ends it. */
+  #begun = new Uint8Array();
 
   constructor(private readonly target: OutputTarget) {}
 
   /** A snapshot is being parsed: the terminal must not answer what is in it. */
   get replaying(): boolean {
     return this.#replaying > 0;
+  }
+
+  /** Whether what programs ask is this terminal's to answer. */
+  get answering(): boolean {
+    return this.#answering && !this.replaying;
+  }
+
+  answer(on: boolean): void {
+    this.#add({ run: () => (this.#answering = on) });
   }
 
   write(bytes: Uint8Array, replayed: boolean, parsed: () => void): void {
@@ -37,6 +50,7 @@ export class OutputQueue implements Screen {
   reset(cols: number, rows: number): void {
     this.#add({
       run: () => {
+        this.#begun = new Uint8Array();
         this.target.reset();
         this.target.resize(cols, rows);
       },
@@ -68,11 +82,24 @@ export class OutputQueue implements Screen {
   #write({ bytes, replayed, parsed }: Extract<Task, { bytes: Uint8Array }>): void {
     this.#parsing += 1;
     if (replayed) this.#replaying += 1;
-    this.target.write(bytes, () => {
+    this.target.write(this.#whole(bytes), () => {
       this.#parsing -= 1;
       if (replayed) this.#replaying -= 1;
       parsed();
       this.#advance();
     });
+  }
+
+  /** `bytes` behind what was kept of those before, without what is to be kept now. */
+  #whole(bytes: Uint8Array): Uint8Array {
+    let all = bytes;
+    if (this.#begun.length > 0) {
+      all = new Uint8Array(this.#begun.length + bytes.length);
+      all.set(this.#begun);
+      all.set(bytes, this.#begun.length);
+    }
+    const end = all.length - unfinished(all);
+    this.#begun = all.slice(end);
+    return all.subarray(0, end);
   }
 }

@@ -15,6 +15,15 @@ const FONTS =
 
 const SCROLLBACK_LINES = 10_000;
 
+// What programs may ask about the window, and do to its title; the agent answers the same.
+const WINDOW_OPTIONS = {
+  getCellSizePixels: true,
+  getWinSizeChars: true,
+  getWinSizePixels: true,
+  popTitle: true,
+  pushTitle: true,
+};
+
 const FIT_AFTER_MS = 50;
 
 const LOW_ROWS = 6;
@@ -28,6 +37,8 @@ export interface Look {
 export interface TerminalEvents {
   /** Bytes for the program: keys, pastes, mouse reports, answers. */
   onInput(bytes: Uint8Array): void;
+  /** The person uses this terminal now, and not another one. */
+  onUse(): void;
   /** The place on the page now has room for this size. */
   onFit(cols: number, rows: number): void;
   /** Whether Ctrl was pressed on the page for what is typed now. */
@@ -63,6 +74,7 @@ export class TerminalView {
       linkHandler: hyperlinks,
       screenReaderMode: look.screenReader,
       scrollback: SCROLLBACK_LINES,
+      windowOptions: WINDOW_OPTIONS,
       ...terminalColours(look.dark),
     });
     this.screen = new OutputQueue(this.#xterm);
@@ -84,6 +96,7 @@ export class TerminalView {
     this.#xterm.onResize(() => this.#markLetterbox());
     // Of several viewers, the one that is used decides about the size.
     const claim = () => {
+      events.onUse();
       if (!this.#fits) events.onFit(this.size.cols, this.size.rows);
     };
     this.#xterm.textarea?.addEventListener("focus", claim);
@@ -145,7 +158,7 @@ export class TerminalView {
   #listen(events: TerminalEvents): void {
     const encoder = new TextEncoder();
     this.#xterm.onData((data) => {
-      if (this.screen.replaying && isReport(data)) return;
+      if (!this.screen.answering && isReport(data)) return;
       events.onInput(encoder.encode(events.takeControl() ? withControl(data) : data));
     });
     this.#xterm.onBinary((data) => {

@@ -25,8 +25,18 @@ export interface ExitMessage {
   offset: number;
 }
 
+/** Who is watching, and who of them types for output from here on. */
+export interface Viewers {
+  type: "viewers";
+  you: number;
+  writer: number | null;
+  count: number;
+  viewers: { viewer: number; role: Role }[];
+}
+
 export type ServerMessage =
   | Hello
+  | Viewers
   | ExitMessage
   | { type: "snapshot"; offset: number; cols: number; rows: number; length: number }
   | { type: "resize"; cols: number; rows: number; offset: number }
@@ -38,7 +48,8 @@ export type ServerMessage =
 export type ClientMessage =
   | { type: "resize"; cols: number; rows: number }
   | { type: "ack"; offset: number }
-  | { type: "ping"; id: number };
+  | { type: "ping"; id: number }
+  | { type: "role"; role: Role; viewer?: number };
 
 /** A message of a known type whose fields are not what the protocol says. */
 export class MessageError extends Error {
@@ -53,13 +64,16 @@ type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === "string";
 const position: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const cells: Check = (value) => position(value) && (value as number) >= 1 && (value as number) <= 1000;
+const presences: Check = (value) =>
+  Array.isArray(value) && value.every((it: { viewer?: unknown; role?: unknown } | null) => position(it?.viewer) && role(it?.role));
 const optional = (check: Check): Check => (value) => value === null || check(value);
 const oneOf = (...values: string[]): Check => (value) => values.includes(value as string);
+const role = oneOf("writer", "reader");
 
 const FIELDS: Record<ServerMessage["type"], Record<string, Check>> = {
   hello: {
     terminal: text,
-    role: oneOf("writer", "reader"),
+    role,
     cols: cells,
     rows: cells,
     offset: position,
@@ -72,6 +86,7 @@ const FIELDS: Record<ServerMessage["type"], Record<string, Check>> = {
   resize: { cols: cells, rows: cells, offset: position },
   ack: { sequence: position },
   gap: { from: position, to: position },
+  viewers: { you: position, writer: optional(position), count: position, viewers: presences },
   exit: { code: optional(Number.isSafeInteger), signal: optional(text), reason: text, offset: position },
   notice: { code: text, message: text },
   pong: { id: position },

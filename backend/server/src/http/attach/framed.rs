@@ -111,6 +111,7 @@ fn check(role: Role, bytes: &[u8]) -> Result<bool, String> {
             let message = serde_json::from_str(&text).map_err(|error| error.to_string())?;
             match message {
                 ClientMessage::Signal { .. } => writes("signals"),
+                ClientMessage::Role { .. } => writes("roles"),
                 // A reader's own size is its own business.
                 ClientMessage::Resize(_) => Ok(role == Role::Writer),
                 ClientMessage::Ack { .. } | ClientMessage::Ping { .. } => Ok(true),

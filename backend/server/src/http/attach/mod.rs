@@ -58,6 +58,9 @@ pub struct AttachParams {
     role: Option<ViewerRole>,
     /// Start the program again when it has ended.
     restart: Option<bool>,
+    /// `true`: leave the writer's role to whom has it.
+    #[serde(rename = "yield")]
+    yields: Option<bool>,
 }
 
 /// Attaches to a terminal; see the description of the protocol.
@@ -112,6 +115,7 @@ pub async fn attach(
             Behind::Gap
         },
         restart: params.restart.unwrap_or(false),
+        yields: params.yields.unwrap_or(false),
     };
     let max = if framed { MAX_FRAMED } else { MAX_PLAIN };
     let upgrade = upgrade

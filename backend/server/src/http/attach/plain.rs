@@ -122,6 +122,8 @@ async fn translate(
             *told = Some(hello.size);
         }
         ServerMessage::Resize { size, .. } => *told = Some(size),
+        // Whoever speaks this dialect neither draws nor answers.
+        ServerMessage::Viewers { .. } => return Ok(()),
         _ => {}
     }
     let text = Utf8Bytes::try_from(bytes.clone()).expect("decoded as text above");

@@ -28,6 +28,14 @@ pub struct Viewer {
     pub exit: Option<Exit>,
     /// The code and reason of the close.
     pub closed: Option<(u16, String)>,
+    /// Its own number, and the writer's, as it was told last.
+    pub you: Option<u64>,
+    /// The writer's number.
+    pub writer: Option<u64>,
+    /// How many viewers there are.
+    pub count: u64,
+    /// The codes of notices.
+    pub notices: Vec<String>,
     /// Ids of pongs.
     pub pongs: Vec<u64>,
     sent: u64,
@@ -96,6 +104,10 @@ impl Viewer {
             size: hello.size,
             exit: None,
             closed: None,
+            you: None,
+            writer: None,
+            count: 0,
+            notices: Vec::new(),
             pongs: Vec::new(),
             sent: hello.sequence,
             applied: hello.sequence,
@@ -216,7 +228,14 @@ impl Viewer {
                 assert_eq!(self.exit, None, "a second exit");
                 self.exit = Some(exit);
             }
-            ServerMessage::Notice { .. } => {}
+            ServerMessage::Notice { code, .. } => self.notices.push(code),
+            ServerMessage::Viewers {
+                you, writer, count, ..
+            } => {
+                self.you = Some(you);
+                self.writer = writer;
+                self.count = count;
+            }
             ServerMessage::Pong { id } => self.pongs.push(id),
         }
     }
