@@ -238,6 +238,13 @@ fn files_are_copied_both_ways(containers: &Containers) {
     let back = containers.path().join("back");
     containers.success(&["cp", "six:/tmp/tree", back.to_str().unwrap()]);
     assert_eq!(fs::read_to_string(back.join("below/file")).unwrap(), "text");
+    let archive = containers.output(&["cp", "six:/tmp/tree", "-"]).stdout;
+    let mut unpack = containers.command(&["cp", "-", "six:/srv"]);
+    let mut child = unpack.stdin(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &archive).unwrap();
+    assert!(child.wait().unwrap().success());
+    let copied = containers.success(&["exec", "six", "cat", "/srv/tree/below/file"]);
+    assert_eq!(copied, "text");
     // A link in the container leads nowhere outside.
     let out = containers.path().join("link");
     containers.success(&["cp", "six:/tmp/link", out.to_str().unwrap()]);

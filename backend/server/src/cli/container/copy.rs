@@ -1,7 +1,7 @@
 //! `shellport cp`: files into a container and out of it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -20,10 +20,10 @@ pub struct CopyCommand {
     #[command(flatten)]
     place: Place,
 
-    /// A path, or NAME:PATH in a container.
+    /// A path, NAME:PATH in a container, or - for a tar archive from standard input.
     source: String,
 
-    /// A path, or NAME:PATH in a container.
+    /// A path, NAME:PATH in a container, or - for a tar archive to standard output.
     target: String,
 }
 
@@ -31,6 +31,8 @@ pub struct CopyCommand {
 enum End<'a> {
     Here(&'a Path),
     There(&'a str, &'a Path),
+    /// An archive in a standard stream.
+    Stream,
 }
 
 impl CopyCommand {
@@ -54,6 +56,20 @@ impl CopyCommand {
         match (end(&self.source), end(&self.target)) {
             (End::There(name, path), End::Here(target)) => self.out_of(name, path, target)?,
             (End::Here(source), End::There(name, path)) => self.bring_in(source, name, path)?,
+            (End::There(name, path), End::Stream) => {
+                if io::stdout().is_terminal() {
+                    let what = "- is for an archive, and standard output is a terminal";
+                    return Err(CommandError::flag("TARGET", what));
+                }
+                let own = path.file_name().unwrap_or(".".as_ref());
+                let (stdin, stdout) = (Stdio::null(), Stdio::inherit());
+                finish(self.helper(name, Direction::Out, path, own, stdin, stdout)?)?;
+            }
+            (End::Stream, End::There(name, path)) => {
+                let (stdin, stdout) = (Stdio::inherit(), Stdio::null());
+                let own = "".as_ref();
+                finish(self.helper(name, Direction::Archive, path, own, stdin, stdout)?)?;
+            }
             _ => {
                 let what = "one of the two is in a container (NAME:PATH), the other one is not";
                 return Err(CommandError::flag("SOURCE TARGET", what));
@@ -152,6 +168,9 @@ fn finish(child: std::process::Child) -> Result<(), CommandError> {
 }
 
 fn end(text: &str) -> End<'_> {
+    if text == "-" {
+        return End::Stream;
+    }
     match text.split_once(':') {
         Some((name, path)) if !name.is_empty() && !name.contains('/') => {
             End::There(name, Path::new(path))
@@ -194,7 +213,10 @@ pub struct ArchiveCommand {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Direction {
+    /// What comes is one file or directory, of whatever name.
     In,
+    /// What comes is any archive, for a directory.
+    Archive,
     Out,
 }
 
@@ -232,8 +254,14 @@ impl ArchiveCommand {
                 } else {
                     path
                 };
-                take_in(&target)
+                take_in(&target, 1)
             }
+            Direction::Archive if path.is_dir() => {
+                // What is linked to in an archive is from here.
+                chdir(&path)?;
+                take_in(Path::new("."), 0)
+            }
+            Direction::Archive => Err(io::Error::other("an archive needs a directory")),
         }
     }
 
@@ -265,15 +293,16 @@ impl ArchiveCommand {
     }
 }
 
-/// Unpacks what comes as `x`, and calls it `target`.
-fn take_in(target: &Path) -> io::Result<()> {
+/// Unpacks what comes, and calls it `target` in place of the first `skipped` parts of its path.
+fn take_in(target: &Path, skipped: usize) -> io::Result<()> {
     let mut archive = tar::Archive::new(io::stdin().lock());
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(false);
     for entry in archive.entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
-        let below: PathBuf = path.components().skip(1).collect();
+        let parts = path.components().filter(|it| *it != Component::CurDir);
+        let below: PathBuf = parts.skip(skipped).collect();
         if below
             .components()
             .any(|it| !matches!(it, Component::Normal(_)))

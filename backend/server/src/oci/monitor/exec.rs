@@ -6,14 +6,16 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use tokio::net::UnixStream;
 use tokio::task::spawn_local;
+use tokio::time::timeout;
 
 use super::frame::{Frame, Message, Wish, split};
-use super::life::{ending, exit, open};
+use super::life::{REMOVAL, ending, exit, open};
 use super::service::{Service, Target};
 use crate::id::random_tag;
 use crate::oci::account::Account;
@@ -104,7 +106,18 @@ async fn begin_in(
         .arg(&pid_file)
         .arg("--process")
         .arg(&described);
-    let hub = open(call, &container.id, wish.stdio, place, None).await?;
+    let container_ends = ending(Pid::from_raw(init))?;
+    let hub = match open(call, &container.id, wish.stdio, place, None).await {
+        Ok(hub) => hub,
+        Err(error) => {
+            let ended = timeout(Duration::ZERO, container_ends.readable()).await;
+            // The embedded engine makes the cgroup again, when it has just gone with the container.
+            if let (Ok(_), Some(cgroup)) = (ended, &container.cgroup) {
+                Cgroup::new(cgroup).end(REMOVAL).await?;
+            }
+            return Err(error);
+        }
+    };
     let pid = fs::read_to_string(&pid_file)?.trim().parse();
     let pid = Pid::from_raw(pid.map_err(io::Error::other)?);
     Ok((Service::new(hub, Target::Process(pid)), pid))

@@ -37,7 +37,7 @@ use crate::oci::root;
 use crate::system::register;
 
 /// How long the kernel may take to let go of a container's cgroup.
-const REMOVAL: Duration = Duration::from_secs(3);
+pub(super) const REMOVAL: Duration = Duration::from_secs(20);
 
 /// How long an engine may take to make a terminal.
 const CREATION: Duration = Duration::from_mins(1);
@@ -56,7 +56,6 @@ struct Made {
 pub async fn watch(directory: &Directory, program: &Path, launcher: UnixStream) -> io::Result<()> {
     let (reader, mut writer) = split(launcher);
     let container = directory.container()?;
-    directory.begin()?;
     let found = Engine::of(&container, program).map_err(io::Error::other);
     let made = match &found {
         Ok(engine) => make(directory, &container, engine).await,

@@ -18,7 +18,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -29,7 +29,7 @@ use nix::unistd::setsid;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::task::LocalSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 pub use self::frame::{CHUNK, Frame, Message, Reader, Wish, Writer, split};
 pub use self::log::{Record, older, read as read_log};
@@ -49,9 +49,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// It makes the container and says [`Message::Created`] or [`Message::Failed`].
 ///
 /// # Errors
-/// Those of starting a process.
-pub fn start(program: &Path, directory: &Directory) -> io::Result<(Child, Reader, Writer)> {
-    spawn(program, directory, "monitor.log", &[])
+/// Those of starting a process, and when there is a monitor already.
+pub async fn start(program: &Path, directory: &Directory) -> io::Result<(Child, Reader, Writer)> {
+    // Taken before there is a monitor, which gets it: whoever looks meanwhile, or after a launcher
+    // that was killed, sees a container that somebody makes, and none that can be removed.
+    let place = take_place(directory).await?;
+    directory.begin()?;
+    spawn(program, directory, "monitor.log", &[], place.into())
 }
 
 /// Starts a monitor for a further process of the container. It says [`Message::Started`] or
@@ -65,7 +69,8 @@ pub async fn exec(
     wish: Wish,
 ) -> io::Result<(Child, Reader, Writer)> {
     let log = format!("exec-{}.log", std::process::id());
-    let (child, reader, mut writer) = spawn(program, directory, &log, &["--exec"])?;
+    let stdout = Stdio::null();
+    let (child, reader, mut writer) = spawn(program, directory, &log, &["--exec"], stdout)?;
     // It has it open.
     std::fs::remove_file(directory.path().join(&log))?;
     writer.say(Message::Exec(Box::new(wish))).await?;
@@ -95,6 +100,7 @@ fn spawn(
     directory: &Directory,
     log: &str,
     flags: &[&str],
+    stdout: Stdio,
 ) -> io::Result<(Child, Reader, Writer)> {
     let (own, its) = UnixStream::pair()?;
     let its = its.into_std()?;
@@ -107,7 +113,7 @@ fn spawn(
         // Engines look for their helpers.
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(its)))
-        .stdout(Stdio::null())
+        .stdout(stdout)
         .stderr(File::create(directory.path().join(log))?)
         .spawn()?;
     let (reader, writer) = split(own);
@@ -158,18 +164,16 @@ pub fn main(path: &Path, exec: bool) -> io::Result<()> {
     let directory = Directory::open(path).ok_or(io::ErrorKind::NotFound)?;
     // It is none of its starter's terminal.
     let _ = setsid();
-    let lock = if exec {
-        None
-    } else {
-        Some(take_place(&directory)?)
-    };
     // In a namespace of its own it has another path, where the root is not the machine's.
     let program = std::env::current_exe()?;
     isolate()?;
     set_child_subreaper(true)?;
     let launcher = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let null = File::open("/dev/null")?;
+    // The place of the container's monitor, which ends with this process and none of its children.
+    let place = io::stdout().as_fd().try_clone_to_owned()?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
     launcher.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -183,16 +187,16 @@ pub fn main(path: &Path, exec: bool) -> io::Result<()> {
         }
     };
     let result = runtime.block_on(LocalSet::new().run_until(watching));
-    drop(lock);
+    drop(place);
     result
 }
 
-fn take_place(directory: &Directory) -> io::Result<File> {
+async fn take_place(directory: &Directory) -> io::Result<File> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match directory.lock()? {
             Some(lock) => return Ok(lock),
-            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+            None if Instant::now() < deadline => sleep(Duration::from_millis(10)).await,
             None => return Err(io::Error::other("the container has a monitor already")),
         }
     }

@@ -275,6 +275,7 @@ impl OciRuntime {
     /// Starts the monitor, and returns when the container runs.
     async fn launch(&self, directory: &Directory) -> Result<(), RuntimeError> {
         let (child, mut reader, mut writer) = monitor::start(&self.program, directory)
+            .await
             .map_err(host_error("starting the sandbox's monitor"))?;
         let work = async {
             expect(reader.message().await?, &Message::Created)?;

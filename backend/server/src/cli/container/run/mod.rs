@@ -180,6 +180,7 @@ impl RunCommand {
             .map_err(CommandError::host("making the container's directory"))?;
         drop(pinned);
         let (mut child, mut reader, mut writer) = monitor::start(&program()?, &directory)
+            .await
             .map_err(CommandError::host("starting the container's monitor"))?;
         let result = self.watch(&mut reader, &mut writer, started).await;
         // Without the connection a container ends that is not to go on.
