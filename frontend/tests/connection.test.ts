@@ -365,6 +365,13 @@ describe("several viewers", () => {
     expect(bench.writers).toEqual([4, 3]);
   });
 
+  test("hears what the terminal does with what is typed", async () => {
+    const bench = await connected();
+    bench.socket.say({ type: "line", echo: true, canonical: true });
+    bench.socket.say({ type: "line", echo: false, canonical: true });
+    expect(bench.echoes).toEqual([true, false]);
+  });
+
   test("whoever types takes over, once", async () => {
     const bench = await connected();
     bench.socket.say(viewers(4));

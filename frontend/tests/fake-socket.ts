@@ -103,6 +103,7 @@ export class Bench {
   readonly screen = new FakeScreen();
   readonly statuses: Status[] = [];
   readonly writers: (number | null)[] = [];
+  readonly echoes: boolean[] = [];
   readonly notices: string[] = [];
   /** What the next attempts to open throw. */
   refusals: unknown[] = [];
@@ -118,6 +119,7 @@ export class Bench {
     client: "c1",
     onStatus: (status) => this.statuses.push(status),
     onViewers: ({ writer }) => this.writers.push(writer),
+    onLine: ({ echo }) => this.echoes.push(echo),
     onNotice: (code) => this.notices.push(code),
     random: () => 1,
   });

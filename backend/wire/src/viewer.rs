@@ -149,6 +149,8 @@ pub enum ServerMessage {
         /// They themselves, at most [`MAX_LISTED`].
         viewers: Vec<Presence>,
     },
+    /// What the terminal itself does with what is typed, as far as is known now.
+    Line(Line),
     /// Input before `sequence` has been given to the terminal.
     Ack {
         /// How many of this client's input bytes have been applied.
@@ -181,6 +183,16 @@ pub enum ServerMessage {
         /// As in the ping.
         id: u64,
     },
+}
+
+/// The line discipline of a terminal, as `termios` has it: see
+/// <https://man7.org/linux/man-pages/man3/termios.3.html>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What is typed is shown (`ECHO`). Where `canonical` is set and this is not, it is a password.
+    pub echo: bool,
+    /// The program gets it line by line (`ICANON`).
+    pub canonical: bool,
 }
 
 /// The most viewers that are listed to each.

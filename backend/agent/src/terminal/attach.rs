@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use shellport_wire::agent::{Attach, Behind, Refusal, RefusalCode, Response};
 use shellport_wire::frame::{Kind, MAX_PAYLOAD};
-use shellport_wire::viewer::{Hello, Role, ServerMessage, Size, Start, WINDOW};
+use shellport_wire::viewer::{Hello, Line, Role, ServerMessage, Size, Start, WINDOW};
 use tokio::sync::Notify;
 
 use super::Terminal;
@@ -62,6 +62,8 @@ struct Seat {
     /// The writer where the client is, and of which viewers it has been told; none for it to be told anew.
     writer: Option<u64>,
     version: Option<u64>,
+    /// What the client knows of how the terminal treats what is typed.
+    line: Option<Line>,
     /// Counts the terminal's viewers, those of earlier starts of its program as well.
     _viewers: Rc<()>,
 }
@@ -149,6 +151,7 @@ impl Seat {
                 size: setting.size,
                 writer: setting.writer,
                 version: None,
+                line: None,
                 _viewers: viewers,
             };
             (seat, hello)
@@ -254,6 +257,9 @@ impl Seat {
                 count: state.viewers.len() as u64,
                 viewers: state.viewers.presence(),
             });
+        }
+        if self.line.replace(state.line) != Some(state.line) {
+            return Step::Send(ServerMessage::Line(state.line));
         }
         let Some(viewer) = state.viewers.get_mut(self.listener.id) else {
             return Step::Wait;

@@ -6,10 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::{self, Pid, tcgetpgrp};
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 use shellport_wire::agent::{Refusal, RefusalCode};
-use shellport_wire::viewer::Size;
+use shellport_wire::viewer::{Line, Size};
 use tokio::io::unix::AsyncFd;
 
 use crate::launch::Launch;
@@ -112,6 +113,15 @@ impl Pty {
     pub fn resize(&self, size: Size) {
         // It fails only on a descriptor that is no terminal.
         let _ = self.master.resize(pty_size(size));
+    }
+
+    /// What it does with what is typed.
+    pub fn line(&self) -> Line {
+        let flags = tcgetattr(&self.file).map_or(LocalFlags::empty(), |it| it.local_flags);
+        Line {
+            echo: flags.contains(LocalFlags::ECHO),
+            canonical: flags.contains(LocalFlags::ICANON),
+        }
     }
 
     /// Signals the foreground process group.

@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
 use shellport_wire::exit::{Exit, Reason};
 use shellport_wire::frame::MAX_PAYLOAD;
-use shellport_wire::viewer::Size;
+use shellport_wire::viewer::{Line, Size};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -70,6 +70,8 @@ pub struct State {
     pub settings: Settings,
     pub input: Input,
     pub viewers: Viewers,
+    /// As it was last seen.
+    pub line: Line,
     pub exit: Option<Exit>,
     running: Option<Running>,
     stopping: bool,
@@ -106,6 +108,7 @@ impl Run {
                 journal,
                 input,
                 viewers: Viewers::default(),
+                line: pty.line(),
                 exit: None,
                 running: Some(Running {
                     pty: Rc::clone(&pty),
@@ -183,6 +186,7 @@ impl Run {
                 read = pty.read(&mut buffer), if !paused => match read {
                     Ok(count) if count > 0 => {
                         self.output(&buffer[..count]).await;
+                        self.look(pty);
                         untold += count;
                         // After a full buffer there is more at once, most often.
                         if count < READ || untold >= MAX_PAYLOAD {
@@ -236,6 +240,16 @@ impl Run {
         self.canvas.draw(bytes.to_vec(), size, answer, place);
     }
 
+    /// Tells the viewers when the terminal treats what is typed in another way: nobody is told by the
+    /// kernel.
+    fn look(&self, pty: &Pty) {
+        let mut state = self.state.borrow_mut();
+        let line = pty.line();
+        if std::mem::replace(&mut state.line, line) != line {
+            state.wake_viewers();
+        }
+    }
+
     /// Gives the program the answers to what it asked while no writer was there.
     async fn answer(&self, mut answers: Answers) {
         while let Some(answer) = answers.recv().await {
@@ -264,6 +278,7 @@ impl Run {
                 Ok(count) => {
                     self.state.borrow_mut().input.consume(count);
                     self.room.notify_waiters();
+                    self.look(pty);
                 }
                 // Nobody has the other side open; see the reading loop.
                 Err(_) => sleep(REOPEN).await,

@@ -224,7 +224,7 @@ fn files_are_copied_both_ways(containers: &Containers) {
         containers,
         "six",
         &["--rm"],
-        "ln -s /etc/passwd /tmp/link; sleep 1000",
+        "ln -s /etc/passwd /tmp/link; mkdir /tmp/in; sleep 1000",
     );
     let here = containers.path().join("tree");
     fs::create_dir_all(here.join("below")).unwrap();
@@ -239,11 +239,11 @@ fn files_are_copied_both_ways(containers: &Containers) {
     containers.success(&["cp", "six:/tmp/tree", back.to_str().unwrap()]);
     assert_eq!(fs::read_to_string(back.join("below/file")).unwrap(), "text");
     let archive = containers.output(&["cp", "six:/tmp/tree", "-"]).stdout;
-    let mut unpack = containers.command(&["cp", "-", "six:/srv"]);
+    let mut unpack = containers.command(&["cp", "-", "six:/tmp/in"]);
     let mut child = unpack.stdin(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), &archive).unwrap();
     assert!(child.wait().unwrap().success());
-    let copied = containers.success(&["exec", "six", "cat", "/srv/tree/below/file"]);
+    let copied = containers.success(&["exec", "six", "cat", "/tmp/in/tree/below/file"]);
     assert_eq!(copied, "text");
     // A link in the container leads nowhere outside.
     let out = containers.path().join("link");

@@ -6,7 +6,7 @@ use hyper::header;
 use serde_json::json;
 use shellport_wire::close;
 use shellport_wire::frame::{Frame, Kind};
-use shellport_wire::viewer::{ClientMessage, Role, Size, Start, WINDOW};
+use shellport_wire::viewer::{ClientMessage, Line, Role, Size, Start, WINDOW};
 use tokio::time::{Instant, sleep};
 
 use crate::support::api::BEGIN;
@@ -232,6 +232,29 @@ async fn one_at_a_time_is_the_writer(server: &TestServer) {
     assert_eq!(reader.closed.take().unwrap().0, close::PROTOCOL_ERROR);
 }
 on_backends!(one_at_a_time_is_the_writer: docker, process, embedded);
+
+/// A client knows when a password is typed.
+async fn viewers_know_what_the_terminal_does_with_input(server: &TestServer) {
+    let client = &server.client;
+    let session = client.session().await;
+    let script = "stty echo; echo ask; read -r a; stty -echo; echo hidden; read -r b; stty raw; echo raw; read -r c";
+    let terminal = client.terminal(&session, script).await;
+    let mut viewer = Viewer::attach(client, &session, &terminal, BEGIN).await;
+    viewer.line("go").await;
+    for (text, echo, canonical) in [
+        ("ask", true, true),
+        ("hidden", false, true),
+        ("raw", false, false),
+    ] {
+        viewer.until(text).await;
+        let line = Some(Line { echo, canonical });
+        while viewer.line != line {
+            assert!(viewer.step().await, "{text}: {:?}", viewer.line);
+        }
+        viewer.line("x").await;
+    }
+}
+on_backends!(viewers_know_what_the_terminal_does_with_input: docker, process, embedded);
 
 /// Both see the same bytes from where the second joined.
 async fn a_second_viewer_gets_a_snapshot_and_then_the_same(server: &TestServer) {

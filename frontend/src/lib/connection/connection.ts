@@ -20,6 +20,7 @@ import {
   type ClientMessage,
   type ExitMessage,
   type Hello,
+  type Line,
   type Role,
   type ServerMessage,
   type Viewers,
@@ -76,6 +77,8 @@ export interface ConnectionOptions {
   onStatus(status: Status): void;
   /** Somebody has come or gone, or types now. */
   onViewers(viewers: Viewers): void;
+  /** The terminal treats what is typed in another way now. */
+  onLine(line: Line): void;
   /** A sentence for the person at the terminal. */
   onNotice(code: string, message: string): void;
   random?: () => number;
@@ -280,6 +283,8 @@ export class Connection {
       this.#viewers = message;
       this.#options.screen.answer(message.writer === message.you);
       this.#options.onViewers(message);
+    } else if (message.type === "line") {
+      this.#options.onLine(message);
     } else if (message.type === "exit") {
       this.#end({ kind: "exit", exit: message });
     } else {

@@ -3,7 +3,7 @@ import { Connection, type Status } from "../connection/connection";
 import { randomId } from "../random";
 import { settings } from "../settings.svelte";
 import { toasts } from "../toasts.svelte";
-import type { Viewers } from "../wire/messages";
+import type { Line, Viewers } from "../wire/messages";
 import type { SoftKey } from "./softkeys";
 import { TerminalView, type Look, type TerminalEvents } from "./terminal";
 
@@ -17,6 +17,8 @@ export class LiveTerminal {
   status = $state<Status>({ kind: "idle" });
   /** Who is here; nothing while that is not known. */
   viewers = $state<Viewers | null>(null);
+  /** What the terminal does with what is typed; nothing while that is not known. */
+  line = $state<Line | null>(null);
   /** The title that the program has set, or nothing. */
   title = $state("");
   searching = $state(false);
@@ -52,9 +54,10 @@ export class LiveTerminal {
       client: randomId(),
       onStatus: (status) => {
         this.status = status;
-        if (status.kind !== "connected") this.viewers = null;
+        if (status.kind !== "connected") this.viewers = this.line = null;
       },
       onViewers: (viewers) => (this.viewers = viewers),
+      onLine: (line) => (this.line = line),
       onNotice: (code, message) => toasts.show(code, message),
     });
   }

@@ -34,9 +34,17 @@ export interface Viewers {
   viewers: { viewer: number; role: Role }[];
 }
 
+/** What the terminal itself does with what is typed: show it, and keep it until the line ends. */
+export interface Line {
+  type: "line";
+  echo: boolean;
+  canonical: boolean;
+}
+
 export type ServerMessage =
   | Hello
   | Viewers
+  | Line
   | ExitMessage
   | { type: "snapshot"; offset: number; cols: number; rows: number; length: number }
   | { type: "resize"; cols: number; rows: number; offset: number }
@@ -62,6 +70,7 @@ export class MessageError extends Error {
 type Check = (value: unknown) => boolean;
 
 const text: Check = (value) => typeof value === "string";
+const flag: Check = (value) => typeof value === "boolean";
 const position: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const cells: Check = (value) => position(value) && (value as number) >= 1 && (value as number) <= 1000;
 const presences: Check = (value) =>
@@ -87,6 +96,7 @@ const FIELDS: Record<ServerMessage["type"], Record<string, Check>> = {
   ack: { sequence: position },
   gap: { from: position, to: position },
   viewers: { you: position, writer: optional(position), count: position, viewers: presences },
+  line: { echo: flag, canonical: flag },
   exit: { code: optional(Number.isSafeInteger), signal: optional(text), reason: text, offset: position },
   notice: { code: text, message: text },
   pong: { id: position },

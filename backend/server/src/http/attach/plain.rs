@@ -123,7 +123,7 @@ async fn translate(
         }
         ServerMessage::Resize { size, .. } => *told = Some(size),
         // Whoever speaks this dialect neither draws nor answers.
-        ServerMessage::Viewers { .. } => return Ok(()),
+        ServerMessage::Viewers { .. } | ServerMessage::Line(_) => return Ok(()),
         _ => {}
     }
     let text = Utf8Bytes::try_from(bytes.clone()).expect("decoded as text above");

@@ -4,7 +4,7 @@ use serde_json::json;
 use shellport_wire::exit::Exit;
 use shellport_wire::frame::{Frame, Kind};
 use shellport_wire::viewer::{
-    ClientMessage, Hello, INPUT_WINDOW, SUBPROTOCOL, ServerMessage, Size, Start,
+    ClientMessage, Hello, INPUT_WINDOW, Line, SUBPROTOCOL, ServerMessage, Size, Start,
 };
 
 use super::http::{Answer, Client};
@@ -34,6 +34,8 @@ pub struct Viewer {
     pub writer: Option<u64>,
     /// How many viewers there are.
     pub count: u64,
+    /// What the terminal does with what is typed.
+    pub line: Option<Line>,
     /// The codes of notices.
     pub notices: Vec<String>,
     /// Ids of pongs.
@@ -107,6 +109,7 @@ impl Viewer {
             you: None,
             writer: None,
             count: 0,
+            line: None,
             notices: Vec::new(),
             pongs: Vec::new(),
             sent: hello.sequence,
@@ -236,6 +239,7 @@ impl Viewer {
                 self.writer = writer;
                 self.count = count;
             }
+            ServerMessage::Line(line) => self.line = Some(line),
             ServerMessage::Pong { id } => self.pongs.push(id),
         }
     }
