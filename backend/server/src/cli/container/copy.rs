@@ -67,7 +67,7 @@ impl CopyCommand {
             }
             (End::Stream, End::There(name, path)) => {
                 let (stdin, stdout) = (Stdio::inherit(), Stdio::null());
-                let own = "".as_ref();
+                let own = ".".as_ref();
                 finish(self.helper(name, Direction::Archive, path, own, stdin, stdout)?)?;
             }
             _ => {
