@@ -22,7 +22,7 @@ use crate::exec::{Exec, Execs};
 use crate::name;
 use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
-use crate::terminal::{Painter, Terminal};
+use crate::terminal::Terminal;
 
 /// The most terminals, ended ones included.
 const MAX_TERMINALS: usize = 32;
@@ -33,7 +33,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// The state of one sandbox.
 pub struct Agent {
     reaper: Rc<Reaper>,
-    painter: Painter,
     terminals: RefCell<BTreeMap<String, Rc<Terminal>>>,
     execs: Rc<Execs>,
     shell: Vec<String>,
@@ -49,12 +48,11 @@ impl Agent {
     /// process, which is started.
     ///
     /// # Errors
-    /// When the reaper or the painter cannot be started.
+    /// When the reaper cannot be started.
     pub fn new(command: Vec<String>) -> io::Result<Rc<Self>> {
         let is_shell = is_shell(&command);
         let agent = Rc::new(Self {
             reaper: Reaper::start()?,
-            painter: Painter::start()?,
             terminals: RefCell::default(),
             execs: Rc::default(),
             shell: if is_shell {
@@ -99,7 +97,7 @@ impl Agent {
                 let writes = attach.role == Role::Writer;
                 let restarts = writes && attach.restart && terminal.has_ended();
                 if restarts {
-                    terminal.restart(attach.size, &self.reaper, &self.painter)?;
+                    terminal.restart(attach.size, &self.reaper)?;
                 }
                 Ok((terminal, restarts))
             }
@@ -133,7 +131,7 @@ impl Agent {
             let message = format!("there are {MAX_TERMINALS} terminals already; close one first");
             return refuse(RefusalCode::TooMany, message);
         }
-        let terminal = Terminal::open(open, &self.shell, &self.reaper, &self.painter)?;
+        let terminal = Terminal::open(open, &self.shell, &self.reaper)?;
         self.terminals
             .borrow_mut()
             .insert(name, Rc::clone(&terminal));

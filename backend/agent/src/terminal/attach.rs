@@ -2,11 +2,13 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use shellport_wire::agent::{Attach, Behind, Refusal, RefusalCode, Response};
 use shellport_wire::frame::{Kind, MAX_PAYLOAD};
-use shellport_wire::viewer::{Hello, Line, Role, ServerMessage, Size, Start, WINDOW};
+use shellport_wire::viewer::{Hello, INPUT_WINDOW, Line, Role, ServerMessage, Size, Start, WINDOW};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use super::Terminal;
 use super::listener::Listener;
@@ -17,6 +19,12 @@ use crate::link::{FrameReader, FrameWriter};
 
 /// The most viewers of one terminal.
 const MAX_VIEWERS: usize = 256;
+
+/// How long input may go unacknowledged: the echo of a key does not wait for news that nobody waits for.
+const ACK_DELAY: Duration = Duration::from_millis(20);
+
+/// And how much of it, so that whoever pastes need not stop.
+const ACK_BYTES: u64 = INPUT_WINDOW / 4;
 
 /// Serves a viewer until its program has ended or the connection has.
 ///
@@ -55,6 +63,8 @@ struct Seat {
     listener: Rc<Listener>,
     /// The last sequence that the client was told, and its snapshot, if one is due.
     told: u64,
+    /// When it is to be told the next one at the latest.
+    ack_due: Option<Instant>,
     redraw: bool,
     gap: Option<(u64, u64)>,
     /// The size that the client knows.
@@ -146,6 +156,7 @@ impl Seat {
             let seat = Self {
                 listener: Rc::new(listener),
                 told: sequence,
+                ack_due: None,
                 redraw: start == Start::Snapshot,
                 gap,
                 size: setting.size,
@@ -168,59 +179,47 @@ impl Seat {
                 Step::Again => {}
                 Step::Draw => self.draw(writer).await?,
                 Step::Last(message) => return writer.message(&message).await,
-                Step::Wait => self.listener.wake.notified().await,
+                Step::Wait => match self.ack_due {
+                    Some(due) => drop(timeout_at(due, self.listener.wake.notified()).await),
+                    None => self.listener.wake.notified().await,
+                },
             }
         }
     }
 
-    /// Sends a snapshot, and goes on where it is valid. It stays due when the journal has moved on
-    /// beyond that meanwhile.
+    /// Sends a snapshot, and goes on where it is valid.
     async fn draw(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
-        self.redraw = true;
-        let place = self.listener.run.canvas.place().await;
-        let (snapshot, end, setting, number) = {
+        let snapshot = {
             let mut state = self.listener.run.state.borrow_mut();
-            // Queries until now are in no snapshot; those after it reach this viewer.
-            if let Some(viewer) = state.viewers.get_mut(self.listener.id) {
-                viewer.answers = self.listener.role == Role::Writer;
-            }
-            let (setting, number) = (state.settings.current(), state.settings.last());
-            let snapshot = self.listener.run.canvas.snapshot(setting.size, place);
-            (snapshot, state.journal.end(), setting, number)
-        };
-        let (bytes, tail) = snapshot.await.map_err(io::Error::other)?;
-        let offset = {
-            let mut state = self.listener.run.state.borrow_mut();
-            // The begin of a very long sequence would be gone before it is sent, and what is left
-            // of it would only be text.
-            let offset = if tail > state.journal.capacity() / 2 {
-                end
-            } else {
-                end - tail
-            };
-            if offset < state.journal.start() {
-                return Ok(());
-            }
+            let is_writer = state
+                .viewers
+                .writer()
+                .is_some_and(|(it, _)| it == self.listener.id);
+            // What is asked until now is answered already, and must not come to one who answers.
+            let snapshot = state.take_snapshot(is_writer);
             let Some(viewer) = state.viewers.get_mut(self.listener.id) else {
                 return Ok(());
             };
-            viewer.cursor.jump(offset, number);
-            offset
+            viewer.answers = self.listener.role == Role::Writer;
+            viewer.cursor.jump(snapshot.offset, snapshot.number);
+            snapshot
         };
+        let Setting { size, writer: who } = snapshot.setting;
         self.redraw = false;
-        self.size = setting.size;
-        if std::mem::replace(&mut self.writer, setting.writer) != setting.writer {
+        self.size = size;
+        if std::mem::replace(&mut self.writer, who) != who {
             self.version = None;
         }
         self.listener.run.resumed.notify_one();
-        let length = bytes.len() as u64;
-        let snapshot = ServerMessage::Snapshot {
+        let offset = snapshot.offset;
+        let length = snapshot.bytes.len() as u64;
+        let message = ServerMessage::Snapshot {
             offset,
-            size: setting.size,
+            size,
             length,
         };
-        writer.message(&snapshot).await?;
-        for part in bytes.chunks(MAX_PAYLOAD) {
+        writer.message(&message).await?;
+        for part in snapshot.bytes.chunks(MAX_PAYLOAD) {
             writer.bytes(Kind::Snapshot, offset, part).await?;
         }
         Ok(())
@@ -243,8 +242,13 @@ impl Seat {
         let state = &mut *state;
         let sequence = state.input.sequence(&self.listener.client);
         if sequence > self.told {
-            self.told = sequence;
-            return Step::Send(ServerMessage::Ack { sequence });
+            let now = Instant::now();
+            let due = *self.ack_due.get_or_insert(now + ACK_DELAY);
+            if due <= now || sequence - self.told >= ACK_BYTES || state.exit.is_some() {
+                self.told = sequence;
+                self.ack_due = None;
+                return Step::Send(ServerMessage::Ack { sequence });
+            }
         }
         if self.redraw {
             return Step::Draw;

@@ -6,10 +6,10 @@
 mod attach;
 mod input;
 mod listener;
-mod painter;
 mod pty;
 mod run;
 mod screen;
+mod snapshot;
 mod viewer;
 mod viewers;
 
@@ -28,7 +28,6 @@ use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
 
 pub use self::attach::serve;
-pub use self::painter::Painter;
 
 /// Between asking a closed terminal's processes to end and killing them.
 const GRACE: Duration = Duration::from_secs(2);
@@ -48,12 +47,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the size, the user or the program is not possible.
-    pub fn open(
-        open: wire::Open,
-        shell: &[String],
-        reaper: &Reaper,
-        painter: &Painter,
-    ) -> Result<Rc<Self>, Refusal> {
+    pub fn open(open: wire::Open, shell: &[String], reaper: &Reaper) -> Result<Rc<Self>, Refusal> {
         let launch = Launch::new(&open.program, shell)?;
         let run = Run::start(
             launch,
@@ -61,7 +55,6 @@ impl Terminal {
             Journal::new(0, capacity(&open)?),
             Input::default(),
             reaper,
-            painter.clone(),
         )?;
         Ok(Rc::new(Self {
             name: open.terminal.clone(),
@@ -76,7 +69,7 @@ impl Terminal {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn restart(&self, size: Size, reaper: &Reaper, painter: &Painter) -> Result<(), Refusal> {
+    pub fn restart(&self, size: Size, reaper: &Reaper) -> Result<(), Refusal> {
         let ended = self.run();
         if !self.has_ended() {
             return Ok(());
@@ -87,7 +80,7 @@ impl Terminal {
             let journal = Journal::new(state.journal.end(), capacity(&self.open)?);
             (journal, state.input.restarted())
         };
-        *self.run.borrow_mut() = Run::start(launch, size, journal, input, reaper, painter.clone())?;
+        *self.run.borrow_mut() = Run::start(launch, size, journal, input, reaper)?;
         Ok(())
     }
 

@@ -1,16 +1,15 @@
 //! One start of a terminal's program, with all that came of it.
 //!
 //! Everything is in one [`State`], and every change of it happens between two awaits of the agent's
-//! main thread. A viewer that joins is therefore answered at one offset: what came before is in its
-//! snapshot, what comes after is in the journal, and nothing is in both. The screen itself is drawn
-//! on another thread, in the same order; see [`painter`](super::painter).
+//! one thread. A viewer that joins is therefore answered at one offset: what came before is in its
+//! snapshot, what comes after is in the journal, and nothing is in both.
 //!
 //! Viewers have no queues. The journal is their buffer, each has a place in it
 //! ([`viewer`](super::viewer)), and the PTY is not read while every viewer is a full window behind.
 
 use std::cell::RefCell;
 use std::future::ready;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::Signal;
@@ -23,8 +22,9 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::input::Input;
-use super::painter::{Answers, Canvas, Painter};
 use super::pty::Pty;
+use super::screen::Screen;
+use super::snapshot::Snapshot;
 use super::viewer::{Setting, Settings};
 use super::viewers::Viewers;
 use crate::argv::shown;
@@ -33,8 +33,17 @@ use crate::journal::Journal;
 use crate::launch::Launch;
 use crate::reaper::{Process, Reaper};
 
-/// The most output that is drawn before others get their turn.
-const READ: usize = 16 * 1024;
+/// The most output that is taken at a time, which is what a PTY gives.
+///
+/// It is drawn before more is read. Meanwhile the kernel brings on the next piece, so that nobody sleeps
+/// and has to be woken, which would take longer than drawing.
+const READ: usize = 4 * 1024;
+
+/// On a screen with more cells, proportionally less: two bytes may clear all of them.
+const MANY_CELLS: usize = 64 * 1024;
+
+/// The most output of one terminal before others get their turn.
+const TURN: usize = 16 * 1024;
 
 /// After the program's end, output is waited for this long after the last of it, when some other
 /// process keeps the PTY open and there is no end of file.
@@ -55,7 +64,6 @@ pub struct Run {
     pub id: String,
     argv: Vec<String>,
     pub state: RefCell<State>,
-    pub canvas: Canvas,
     /// A viewer has caught up or left.
     pub resumed: Notify,
     /// There is input for the program.
@@ -67,6 +75,9 @@ pub struct Run {
 /// What a run has come to.
 pub struct State {
     pub journal: Journal,
+    pub screen: Screen,
+    /// The last one, as long as somebody is being sent it.
+    pub snapshot: Weak<Snapshot>,
     pub settings: Settings,
     pub input: Input,
     pub viewers: Viewers,
@@ -94,18 +105,18 @@ impl Run {
         journal: Journal,
         input: Input,
         reaper: &Reaper,
-        painter: Painter,
     ) -> Result<Rc<Self>, Refusal> {
         let size = checked(size)?;
         let (pty, process) = Pty::open(size, &launch, reaper)?;
         let pty = Rc::new(pty);
-        let (canvas, answers) = Canvas::new(size, painter);
         let run = Rc::new(Self {
             id: new_id(),
             argv: launch.argv,
             state: RefCell::new(State {
                 settings: Settings::new(journal.start(), Setting { size, writer: None }),
                 journal,
+                screen: Screen::new(size),
+                snapshot: Weak::new(),
                 input,
                 viewers: Viewers::default(),
                 line: pty.line(),
@@ -116,7 +127,6 @@ impl Run {
                 }),
                 stopping: false,
             }),
-            canvas,
             resumed: Notify::new(),
             typed: Notify::new(),
             room: Notify::new(),
@@ -126,7 +136,6 @@ impl Run {
             tokio::select! {
                 ended = run.read(&pty, process) => run.finish(ended),
                 () = run.write(&pty) => unreachable!("it only ends by being dropped"),
-                () = run.answer(answers) => unreachable!("the run itself has the other end"),
             }
         });
         Ok(started)
@@ -139,7 +148,7 @@ impl Run {
             terminal: name.to_owned(),
             argv: shown(&self.argv),
             size: state.settings.current().size,
-            title: self.canvas.title(),
+            title: state.screen.title().to_owned(),
             offset: state.journal.end(),
             viewers: u32::try_from(state.viewers.len()).unwrap_or(u32::MAX),
             exit: state.exit.clone(),
@@ -175,23 +184,23 @@ impl Run {
     /// Reads the PTY until the program has ended and everything it wrote has been read.
     async fn read(&self, pty: &Pty, mut process: Process) -> ended::Seen {
         let mut buffer = vec![0; READ];
-        // Bytes that viewers have not been told of.
-        let mut untold = 0;
+        // Bytes that viewers have not been told of, and those of this turn.
+        let (mut untold, mut turn) = (0, 0);
         let seen = loop {
             let paused = self.is_paused();
+            let most = most(self.state.borrow().settings.current().size);
             tokio::select! {
                 biased;
                 seen = &mut process.ended => break ended::seen(seen),
                 () = self.resumed.notified(), if paused => {}
-                read = pty.read(&mut buffer), if !paused => match read {
+                read = pty.read(&mut buffer[..most]), if !paused => match read {
                     Ok(count) if count > 0 => {
-                        self.output(&buffer[..count]).await;
-                        self.look(pty);
+                        self.output(&buffer[..count]);
                         untold += count;
-                        // After a full buffer there is more at once, most often.
-                        if count < READ || untold >= MAX_PAYLOAD {
+                        turn += count;
+                        if untold >= MAX_PAYLOAD {
                             untold = 0;
-                            self.state.borrow().wake_viewers();
+                            self.tell(pty);
                         }
                     }
                     // Nobody has the other side open. The program may open it again.
@@ -202,11 +211,14 @@ impl Run {
                 },
                 () = ready(()), if untold > 0 => {
                     untold = 0;
-                    self.state.borrow().wake_viewers();
+                    self.tell(pty);
                 }
             }
             // A flood must not keep the others' keystrokes waiting.
-            tokio::task::yield_now().await;
+            if turn >= TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
         };
         // What the program wrote before its end is in the PTY by now, but not all of it may have
         // been handed over to this side. It fits the journal, so nobody is waited for.
@@ -220,7 +232,7 @@ impl Run {
                     Ok(count) => {
                         patience = patience.saturating_sub(since.elapsed());
                         left = left.saturating_sub(count);
-                        self.output(&buffer[..count]).await;
+                        self.output(&buffer[..count]);
                         self.state.borrow().wake_viewers();
                     }
                 },
@@ -230,32 +242,26 @@ impl Run {
         seen
     }
 
-    async fn output(&self, bytes: &[u8]) {
-        let place = self.canvas.place().await;
+    fn output(&self, bytes: &[u8]) {
         let mut state = self.state.borrow_mut();
+        let state = &mut *state;
         state.journal.push(bytes);
+        state.screen.advance(bytes);
+        let answers = state.screen.take_answers();
         // The writer's own terminal answers what the program asks.
-        let answer = !state.viewers.writer().is_some_and(|(_, it)| it.answers);
-        let size = state.settings.current().size;
-        self.canvas.draw(bytes.to_vec(), size, answer, place);
-    }
-
-    /// Tells the viewers when the terminal treats what is typed in another way: nobody is told by the
-    /// kernel.
-    fn look(&self, pty: &Pty) {
-        let mut state = self.state.borrow_mut();
-        let line = pty.line();
-        if std::mem::replace(&mut state.line, line) != line {
-            state.wake_viewers();
-        }
-    }
-
-    /// Gives the program the answers to what it asked while no writer was there.
-    async fn answer(&self, mut answers: Answers) {
-        while let Some(answer) = answers.recv().await {
-            self.state.borrow_mut().input.answer(&answer);
+        let answered = state.viewers.writer().is_some_and(|(_, it)| it.answers);
+        if !answers.is_empty() && !answered {
+            state.input.answer(&answers);
             self.typed.notify_one();
         }
+    }
+
+    /// Tells the viewers that there is output, and how the terminal treats what is typed now: the kernel
+    /// does not say when that changes.
+    fn tell(&self, pty: &Pty) {
+        let mut state = self.state.borrow_mut();
+        state.line = pty.line();
+        state.wake_viewers();
     }
 
     /// Only viewers can pause the program, and only all of them together.
@@ -278,7 +284,9 @@ impl Run {
                 Ok(count) => {
                     self.state.borrow_mut().input.consume(count);
                     self.room.notify_waiters();
-                    self.look(pty);
+                    if self.state.borrow().line != pty.line() {
+                        self.tell(pty);
+                    }
                 }
                 // Nobody has the other side open; see the reading loop.
                 Err(_) => sleep(REOPEN).await,
@@ -295,6 +303,12 @@ impl Run {
         state.wake_viewers();
         self.room.notify_waiters();
     }
+}
+
+/// How much output is taken at a time for a screen of this size.
+fn most(size: Size) -> usize {
+    let cells = usize::from(size.cols) * usize::from(size.rows);
+    (READ * MANY_CELLS / cells).clamp(READ / 16, READ)
 }
 
 /// The time tells runs apart: also those of agents that came before this one in the sandbox.
@@ -322,10 +336,11 @@ impl State {
         }
         let offset = self.journal.end();
         self.settings.change(offset, setting);
-        if let Some(running) = &self.running
-            && setting.size != now.size
-        {
-            running.pty.resize(setting.size);
+        if setting.size != now.size {
+            self.screen.resize(setting.size);
+            if let Some(running) = &self.running {
+                running.pty.resize(setting.size);
+            }
         }
         self.wake_viewers();
     }

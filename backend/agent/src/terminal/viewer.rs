@@ -64,7 +64,7 @@ impl Settings {
     }
 
     /// The change with this number, when still known.
-    fn get(&self, number: u64) -> Option<(u64, Setting)> {
+    pub fn get(&self, number: u64) -> Option<(u64, Setting)> {
         let index = usize::try_from(number.checked_sub(self.dropped)?).ok()?;
         self.changes.get(index).copied()
     }

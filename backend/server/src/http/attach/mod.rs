@@ -35,6 +35,10 @@ const MAX_FRAMED: usize = shellport_wire::frame::MAX_FRAME;
 /// The most bytes of a message from a plain client: a paste, in one piece.
 const MAX_PLAIN: usize = 8 * 1024 * 1024;
 
+/// Bytes that are read from a client at a time. They are cleared before each read, so that a key pays for
+/// all of them, and each viewer has them.
+const READ_BUFFER: usize = 4 * 1024;
+
 /// The most bytes that wait to be written to one client. Each message is flushed before the next is
 /// made, so it is never more than one frame and the answers to pings.
 const MAX_WRITE_BUFFER: usize = 4 * MAX_FRAMED;
@@ -122,6 +126,7 @@ pub async fn attach(
         .protocols([SUBPROTOCOL])
         .max_message_size(max)
         .max_frame_size(max)
+        .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER);
     let Ok(place) = Arc::clone(&app.places).try_acquire_owned() else {
