@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shellport::cli::{
     ArchiveCommand, AttachCommand, CommandError, CopyCommand, DoctorCommand, ExecCommand, FAILURE,
     ImageCommand, KillCommand, ListCommand, LogsCommand, MapIdsCommand, MonitorCommand,
@@ -19,6 +20,9 @@ use shellport::system;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use utoipa::OpenApi;
+
+/// Descriptors for as many sessions and viewers as a machine can have.
+const DESCRIPTORS: u64 = 65_536;
 
 /// A shell in a container of your own, from any browser or curl.
 #[derive(Parser)]
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(config) => {
             start_log(&config);
+            allow_connections();
             start(*config)
         }
         Command::Image(command) => as_root(|| {
@@ -142,6 +147,18 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .enable_all()
         .build();
     runtime.expect("threads can be started").block_on(work)
+}
+
+/// A session and a viewer need descriptors, and what systems allow at first is few: the rest is for whoever
+/// asks (<https://0pointer.net/blog/file-descriptor-limits.html>).
+fn allow_connections() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let most = soft.max(hard.min(DESCRIPTORS));
+        setrlimit(Resource::RLIMIT_NOFILE, most, hard)
+    });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "there may be few descriptors");
+    }
 }
 
 /// Half as many as there are processors: the sandboxes need the others, and one thread that has something to
