@@ -5,8 +5,13 @@ export class Terminal {
   /** The rows of xterm.js's DOM renderer. */
   readonly lines: Locator;
 
-  constructor(readonly page: Page) {
-    this.lines = page.locator(".xterm-rows > div");
+  /** `name` is the terminal's, on a page that has several. */
+  constructor(
+    readonly page: Page,
+    name?: string,
+  ) {
+    const place = name ? page.getByRole("group", { name: `Terminal ${name}`, exact: true }) : page;
+    this.lines = place.locator(".xterm-rows > div");
   }
 
   /** The screen as text, without the blanks at the ends of lines. */

@@ -1,16 +1,7 @@
-import type { Locator } from "@playwright/test";
 import { images } from "../support/environment.ts";
+import { tabTo } from "../support/focus.ts";
 import { Terminal } from "../support/terminal.ts";
 import { expect, test } from "../support/test.ts";
-
-/** Presses Tab until this has the focus. */
-async function tabTo(target: Locator): Promise<void> {
-  for (let presses = 0; presses < 40; presses += 1) {
-    if (await target.evaluate((it) => it === document.activeElement)) return;
-    await target.page().keyboard.press("Tab");
-  }
-  await expect(target).toBeFocused();
-}
 
 test("the list and the form can be used by keyboard alone", async ({ open, server }) => {
   const page = await open("");
@@ -37,9 +28,7 @@ test("the terminal can be left by keyboard, and come back to", async ({ terminal
   const { page } = terminal;
   await page.keyboard.press("Control+Shift+M");
   await expect(page.getByRole("button", { name: "Menu" })).toBeFocused();
-  await page.keyboard.press("Tab");
-  await page.keyboard.press("Tab");
-  await expect(page.getByRole("button", { name: "Larger" })).toBeFocused();
+  await tabTo(page.getByRole("button", { name: "Larger" }));
   await page.keyboard.press("Escape");
   await terminal.enter("echo back-$((1))");
   await terminal.shows("back-1");

@@ -36,6 +36,7 @@ test("an exit offers a new shell first", () => {
   });
   const build = session({ command: ["make"] });
   expect(describeEnd({ kind: "exit", exit }, build).title).toBe("The program exited with code 7.");
+  expect(describeEnd({ kind: "exit", exit }, build, "close").offers).toEqual(["new-shell", "close"]);
 });
 
 test.each([

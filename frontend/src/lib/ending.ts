@@ -6,7 +6,9 @@ import { describeExit } from "./format/exit";
 import { stateReason } from "./format/session";
 
 /** What a person may do when a terminal has come to an end. */
-export type Offer = "new-shell" | "start" | "create-again" | "connect" | "back";
+export type Offer = "new-shell" | "start" | "create-again" | "connect" | Leave;
+
+export type Leave = "back" | "close";
 
 export interface Ending {
   title: string;
@@ -33,29 +35,33 @@ export function describeSession(session: Session): Ending | null {
   }
 }
 
-/** Says why the connection to a running session has ended. */
-export function describeEnd(end: End, session: Session): Ending {
+/**
+ * Says why the connection to a terminal of a running session has ended. `leave`
+ * is the way out: one terminal among others is closed, the only one is left
+ * with the page.
+ */
+export function describeEnd(end: End, session: Session, leave: Leave = "back"): Ending {
   if (end.kind === "exit") {
     const title = describeExit(end.exit, programOf(session));
-    return { title, detail: null, offers: ["new-shell", "back"] };
+    return { title, detail: null, offers: ["new-shell", leave] };
   }
   if (end.kind === "refused") {
     return {
       title: "The terminal cannot be opened",
       detail: explain(end.error),
-      offers: ["connect", "back"],
+      offers: ["connect", leave],
     };
   }
   const detail = end.reason || null;
   switch (end.code) {
     case CLOSE.exited:
-      return { title: `The ${programOf(session)} has ended.`, detail, offers: ["new-shell", "back"] };
+      return { title: `The ${programOf(session)} has ended.`, detail, offers: ["new-shell", leave] };
     case CLOSE.sessionEnded:
-      return { title: "The session has ended", detail, offers: ["connect", "back"] };
+      return { title: "The session has ended", detail, offers: ["connect", leave] };
     case CLOSE.startFailed:
-      return { title: "The terminal could not be started", detail, offers: ["new-shell", "back"] };
+      return { title: "The terminal could not be started", detail, offers: ["new-shell", leave] };
     default:
-      return { title: "The connection was ended", detail, offers: ["connect", "back"] };
+      return { title: "The connection was ended", detail, offers: ["connect", leave] };
   }
 }
 

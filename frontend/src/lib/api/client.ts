@@ -1,6 +1,17 @@
 /** The REST API, one function a request. */
 import { auth } from "../auth.svelte";
-import type { CreateSession, CreateTicket, Problem, ServerInfo, Session, SessionList, Ticket } from "./types";
+import type {
+  CreateSession,
+  CreateTicket,
+  OpenTerminal,
+  Problem,
+  ServerInfo,
+  Session,
+  SessionList,
+  Terminal,
+  TerminalList,
+  Ticket,
+} from "./types";
 
 /** A request that was answered with a problem, or not answered at all. */
 export class ApiError extends Error {
@@ -59,13 +70,30 @@ export function startSession(id: string): Promise<Session> {
   return request("POST", `${sessionPath(id)}/start`);
 }
 
+/** The terminals that a running session has now; `main` only after its first viewer. */
+export function listTerminals(id: string): Promise<TerminalList> {
+  return request("GET", `${sessionPath(id)}/terminals`);
+}
+
+export function openTerminal(id: string, body: OpenTerminal): Promise<Terminal> {
+  return request("POST", `${sessionPath(id)}/terminals`, body);
+}
+
+/** Ends everything in a terminal, which may take some seconds. */
+export function closeTerminal(id: string, terminal: string): Promise<void> {
+  return request("DELETE", terminalPath(id, terminal));
+}
+
 export function createTicket(id: string, terminal: string): Promise<Ticket> {
-  const path = `${sessionPath(id)}/terminals/${encodeURIComponent(terminal)}/tickets`;
-  return request("POST", path, { role: "writer" } satisfies CreateTicket);
+  return request("POST", `${terminalPath(id, terminal)}/tickets`, { role: "writer" } satisfies CreateTicket);
 }
 
 function sessionPath(id: string): string {
   return `/sessions/${encodeURIComponent(id)}`;
+}
+
+function terminalPath(id: string, terminal: string): string {
+  return `${sessionPath(id)}/terminals/${encodeURIComponent(terminal)}`;
 }
 
 async function request<T>(

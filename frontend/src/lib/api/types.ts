@@ -18,3 +18,6 @@ export type SessionList = Schemas["SessionList"];
 export type CreateSession = Schemas["CreateSession"];
 export type CreateTicket = Schemas["CreateTicket"];
 export type Ticket = Schemas["Ticket"];
+export type Terminal = Schemas["Terminal"];
+export type TerminalList = Schemas["TerminalList"];
+export type OpenTerminal = Schemas["OpenTerminal"];

@@ -4,6 +4,7 @@ import { randomId } from "../random";
 import { settings } from "../settings.svelte";
 import { toasts } from "../toasts.svelte";
 import type { Line, Viewers } from "../wire/messages";
+import { isReport } from "./reports";
 import type { SoftKey } from "./softkeys";
 import { TerminalView, type Look, type TerminalEvents } from "./terminal";
 
@@ -11,6 +12,8 @@ import { TerminalView, type Look, type TerminalEvents } from "./terminal";
 const RECENT_MS = 60_000;
 
 const LONGEST_TITLE = 200;
+
+const ESCAPE = 0x1b;
 
 /** A terminal on the page and its connection, as the components see them. */
 export class LiveTerminal {
@@ -32,7 +35,7 @@ export class LiveTerminal {
   #typedAt = 0;
 
   /** `onMenu`: the person at the keyboard wants to leave the terminal for the page. */
-  constructor(host: HTMLElement, session: string, onMenu: () => void) {
+  constructor(host: HTMLElement, session: string, terminal: string, onMenu: () => void) {
     this.#events = {
       onInput: (bytes) => this.#type(bytes),
       onUse: () => this.#connection.take(),
@@ -49,7 +52,7 @@ export class LiveTerminal {
     };
     this.#view = new TerminalView(host, look(), this.#events);
     this.#connection = new Connection({
-      open: (query) => openSocket(session, "main", query),
+      open: (query) => openSocket(session, terminal, query),
       screen: this.#view.screen,
       client: randomId(),
       onStatus: (status) => {
@@ -70,7 +73,11 @@ export class LiveTerminal {
   /** Connects; `restart` starts the program again when it has ended. */
   connect(restart = false): void {
     this.#connection.start(this.#view.size, restart);
-    this.#view.focus();
+  }
+
+  /** The size that there is room for, in cells. */
+  get size(): { cols: number; rows: number } {
+    return this.#view.size;
   }
 
   disconnect(): void {
@@ -122,7 +129,8 @@ export class LiveTerminal {
   }
 
   #type(bytes: Uint8Array): void {
-    this.#typedAt = Date.now();
+    // What the terminal answers by itself is nobody's use.
+    if (bytes[0] !== ESCAPE || !isReport(new TextDecoder().decode(bytes))) this.#typedAt = Date.now();
     this.#connection.type(bytes);
   }
 }

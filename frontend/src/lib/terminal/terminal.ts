@@ -197,6 +197,8 @@ export class TerminalView {
   #fitSoon(events: Pick<TerminalEvents, "onFit">): void {
     clearTimeout(this.#fitTimer);
     this.#fitTimer = setTimeout(() => {
+      // Hidden, it keeps the size that it had.
+      if (this.#host.clientWidth === 0) return;
       const { cols, rows } = this.size;
       this.#markLetterbox();
       events.onFit(cols, rows);
