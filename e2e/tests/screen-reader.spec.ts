@@ -3,6 +3,7 @@ import { expect, test } from "../support/test.ts";
 test("a screen reader is given the text of the screen", async ({ terminal }) => {
   const { page } = terminal;
   await page.getByRole("button", { name: "Menu" }).click();
+  await page.getByRole("button", { name: "Settings…" }).click();
   await page.getByLabel("Screen reader support").check();
   await page.keyboard.press("Escape");
   await page.locator(".xterm-screen").click();

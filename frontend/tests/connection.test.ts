@@ -405,3 +405,45 @@ describe("several viewers", () => {
     expect([bench.socket.messages, bench.socket.input]).toEqual([[], []]);
   });
 });
+
+describe("the round trip", () => {
+  test("is measured while the page can be seen", async () => {
+    const bench = new Bench();
+    bench.visible = true;
+    bench.connection.start(SIZE);
+    await pass();
+    bench.socket.hello();
+    await pass();
+    expect(bench.socket.messages).toEqual([{ type: "ping", id: 1 }]);
+    await pass(80);
+    bench.socket.say({ type: "pong", id: 1 });
+    expect(bench.roundTrips).toEqual([80]);
+    bench.visible = false;
+    await pass(14_000);
+    expect(bench.socket.messages).toHaveLength(1);
+  });
+
+  test("is the middle one of the last three, and at least as long as an answer takes", async () => {
+    const bench = new Bench();
+    bench.visible = true;
+    bench.connection.start(SIZE);
+    await pass();
+    bench.socket.hello();
+    const answered = async (after: number) => {
+      const before = bench.socket.messages.length;
+      for (let waits = 0; bench.socket.messages.length === before && waits < 1000; waits += 1) await pass(10);
+      await pass(after);
+      bench.socket.say({ type: "pong", id: bench.socket.messages.at(-1)!.id });
+      return bench.roundTrips.at(-1)!;
+    };
+    await answered(10);
+    await answered(500);
+    expect(Math.abs((await answered(12)) - 12)).toBeLessThan(11);
+    const before = bench.socket.messages.length;
+    await pass(5000);
+    expect(bench.socket.messages).toHaveLength(before + 1);
+    await pass(5000);
+    expect(bench.roundTrips.at(-1)).toBeGreaterThanOrEqual(4900);
+    expect(bench.socket.messages).toHaveLength(before + 1);
+  });
+});

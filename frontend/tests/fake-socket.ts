@@ -105,6 +105,10 @@ export class Bench {
   readonly writers: (number | null)[] = [];
   readonly echoes: boolean[] = [];
   readonly notices: string[] = [];
+  readonly delivered: number[] = [];
+  readonly roundTrips: number[] = [];
+  /** Whether somebody sees the page; with it, round trips are measured. */
+  visible = false;
   /** What the next attempts to open throw. */
   refusals: unknown[] = [];
 
@@ -120,7 +124,10 @@ export class Bench {
     onStatus: (status) => this.statuses.push(status),
     onViewers: ({ writer }) => this.writers.push(writer),
     onLine: ({ echo }) => this.echoes.push(echo),
+    onDelivered: (sequence) => this.delivered.push(sequence),
+    onRoundTrip: (milliseconds) => this.roundTrips.push(milliseconds),
     onNotice: (code) => this.notices.push(code),
+    visible: () => this.visible,
     random: () => 1,
   });
 

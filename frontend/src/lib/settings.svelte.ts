@@ -1,68 +1,78 @@
-/** What a person has chosen in this browser. */
+import { preferences, type PreferenceName, type Preferences } from "./preferences";
+import { schemes } from "./terminal/schemes";
 
-export type ThemeChoice = "system" | "light" | "dark";
+export type ThemeChoice = Preferences["theme"];
 
-const THEME_KEY = "shellport.theme";
-const FONT_SIZE_KEY = "shellport.fontSize";
-const SCREEN_READER_KEY = "shellport.screenReader";
-
-export const FONT_SIZES = { smallest: 9, usual: 14, largest: 28 };
+const PREFIX = "shellport.";
 
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
+const known = preferences(matchMedia("(prefers-reduced-motion: reduce)").matches);
+const names = Object.keys(known) as PreferenceName[];
 
+/** What was stored, or what is usual when that is nothing or not valid. */
+function stored<Name extends PreferenceName>(name: Name): Preferences[Name] {
+  const text = localStorage.getItem(PREFIX + name);
+  const value = text === null ? undefined : known[name].read(text);
+  return value === undefined ? known[name].usual : value;
+}
+
+/** What a person has chosen in this browser, the same in all of its tabs. */
 class Settings {
-  #theme = $state<ThemeChoice>("system");
+  readonly #chosen = $state(Object.fromEntries(names.map((name) => [name, stored(name)])) as unknown as Preferences);
   #systemDark = $state(systemDark.matches);
-  #fontSize = $state(FONT_SIZES.usual);
-  #screenReader = $state(false);
 
   constructor() {
-    const theme = localStorage.getItem(THEME_KEY);
-    if (theme === "light" || theme === "dark") this.#theme = theme;
-    const size = Number(localStorage.getItem(FONT_SIZE_KEY));
-    if (size >= FONT_SIZES.smallest && size <= FONT_SIZES.largest) this.#fontSize = size;
-    this.#screenReader = localStorage.getItem(SCREEN_READER_KEY) === "true";
-    systemDark.addEventListener("change", () => (this.#systemDark = systemDark.matches));
+    systemDark.addEventListener("change", () => {
+      this.#systemDark = systemDark.matches;
+      this.#apply();
+    });
+    // Another tab has stored something, or, without a key, removed everything.
+    addEventListener("storage", ({ key, storageArea }) => {
+      if (storageArea !== localStorage) return;
+      for (const name of names) if (key === null || key === PREFIX + name) this.#set(name, stored(name));
+    });
     this.#apply();
   }
 
-  get theme(): ThemeChoice {
-    return this.#theme;
+  get chosen(): Readonly<Preferences> {
+    return this.#chosen;
   }
 
-  set theme(theme: ThemeChoice) {
-    this.#theme = theme;
-    localStorage.setItem(THEME_KEY, theme);
-    this.#apply();
+  /** Takes this on and remembers it, unless it is not valid. */
+  choose<Name extends PreferenceName>(name: Name, value: Preferences[Name]): void {
+    const text = String(value);
+    const valid = known[name].read(text);
+    if (valid === undefined) return;
+    localStorage.setItem(PREFIX + name, text);
+    this.#set(name, valid);
+  }
+
+  /** Forgets every choice. */
+  reset(): void {
+    for (const name of names) {
+      localStorage.removeItem(PREFIX + name);
+      this.#set(name, known[name].usual);
+    }
   }
 
   /** Whether the page is dark now, whoever decided that. */
   get dark(): boolean {
-    return this.#theme === "system" ? this.#systemDark : this.#theme === "dark";
+    return this.chosen.theme === "system" ? this.#systemDark : this.chosen.theme === "dark";
   }
 
-  get fontSize(): number {
-    return this.#fontSize;
-  }
-
-  set fontSize(size: number) {
-    this.#fontSize = Math.min(FONT_SIZES.largest, Math.max(FONT_SIZES.smallest, size));
-    localStorage.setItem(FONT_SIZE_KEY, String(this.#fontSize));
-  }
-
-  get screenReader(): boolean {
-    return this.#screenReader;
-  }
-
-  set screenReader(on: boolean) {
-    this.#screenReader = on;
-    localStorage.setItem(SCREEN_READER_KEY, String(on));
+  #set<Name extends PreferenceName>(name: Name, value: Preferences[Name]): void {
+    this.#chosen[name] = value;
+    this.#apply();
   }
 
   /** The style sheet follows the system by itself, and this attribute before it. */
   #apply(): void {
-    if (this.#theme === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = this.#theme;
+    const { dataset, style } = document.documentElement;
+    const { theme, darkColours, lightColours } = this.chosen;
+    if (theme === "system") delete dataset.theme;
+    else dataset.theme = theme;
+    const { background } = schemes(this.dark)[this.dark ? darkColours : lightColours]!.theme;
+    style.setProperty("--terminal", background!);
   }
 }
 

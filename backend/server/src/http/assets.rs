@@ -51,9 +51,12 @@ pub async fn icon(headers: HeaderMap) -> Response {
 
 /// No script but our own files, and nobody but this server to talk to. The WebSocket's scheme is
 /// spelled out, because not every browser takes it for `'self'`; `host` has been checked.
+///
+/// `'wasm-unsafe-eval'` lets our scripts compile WebAssembly, with which images in terminals are
+/// decoded. It allows no `eval`, and only a script that runs already can make use of it.
 fn content_security_policy(host: &str) -> String {
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; \
          img-src 'self' data:; font-src 'self'; connect-src 'self' ws://{host} wss://{host}; \
          manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )

@@ -13,6 +13,7 @@ import { AckPacer } from "./flow";
 import { Inbound, type Step } from "./inbound";
 import { AWAY_LIMIT, CONNECTED_LIMIT, InputQueue } from "./input";
 import { Liveness } from "./liveness";
+import { RoundTrip } from "./roundtrip";
 import { decodeFrame, encodeFrame } from "../wire/frame";
 import {
   encodeClientMessage,
@@ -79,8 +80,14 @@ export interface ConnectionOptions {
   onViewers(viewers: Viewers): void;
   /** The terminal treats what is typed in another way now. */
   onLine(line: Line): void;
+  /** The terminal has what was typed before this sequence. */
+  onDelivered(sequence: number): void;
+  /** A message takes so many milliseconds to the terminal and back. */
+  onRoundTrip(milliseconds: number): void;
   /** A sentence for the person at the terminal. */
   onNotice(code: string, message: string): void;
+  /** Whether somebody can see the terminal. */
+  visible(): boolean;
   random?: () => number;
 }
 
@@ -111,6 +118,8 @@ export class Connection {
   #socket: Socket | null = null;
   #live: { inbound: Inbound; pacer: AckPacer; unparsed: number } | null = null;
   #liveness: Liveness | null = null;
+  #roundTrip: RoundTrip | null = null;
+  #pings = 0;
   #viewers: Viewers | null = null;
   /** Somebody else was typing when the connection was lost. */
   #yields = false;
@@ -158,12 +167,15 @@ export class Connection {
     this.#send({ type: "role", role: "writer" });
   }
 
-  /** Sends what was typed, now or as soon as there is a connection. */
-  type(bytes: Uint8Array): void {
+  /**
+   * Sends what was typed, now or as soon as there is a connection. Returns the
+   * sequence after it, or null when it was dropped.
+   */
+  type(bytes: Uint8Array): number | null {
     this.take();
     const { kind } = this.#status;
-    if (kind === "ended" || kind === "idle") return;
-    if (this.#status.kind === "connected" && this.#status.role === "reader") return;
+    if (kind === "ended" || kind === "idle") return null;
+    if (this.#status.kind === "connected" && this.#status.role === "reader") return null;
     const connected = kind === "connected";
     if (!this.#input.push(bytes, connected ? CONNECTED_LIMIT : AWAY_LIMIT)) {
       this.#options.onNotice(
@@ -172,8 +184,10 @@ export class Connection {
           ? "The paste is too large and was not sent."
           : "There is no connection, and too much has been typed: the last part was dropped.",
       );
+      return null;
     }
     this.#sendInput();
+    return this.#input.end;
   }
 
   /** The viewer has this size; the server answers with the terminal's. */
@@ -249,9 +263,10 @@ export class Connection {
     this.#restart = false;
     this.#resumeInput(hello);
     this.#liveness = new Liveness(
-      (id) => this.#send({ type: "ping", id }),
+      () => this.#ping(),
       () => this.#silent(),
     );
+    this.#roundTrip = new RoundTrip(() => this.#ping(), this.#options.visible, this.#options.onRoundTrip);
     this.#stableTimer = setTimeout(() => (this.#failures = 0), STABLE_AFTER_MS);
     for (const step of inbound.started) this.#step(step);
     this.#set({ kind: "connected", role: hello.role });
@@ -276,7 +291,10 @@ export class Connection {
     if (!this.#live) throw new Error(`${message.type} before hello`);
     if (message.type === "ack") {
       this.#input.acknowledge(message.sequence);
+      this.#options.onDelivered(message.sequence);
       this.#sendInput();
+    } else if (message.type === "pong") {
+      this.#roundTrip?.pong(message.id);
     } else if (message.type === "notice") {
       this.#options.onNotice(message.code, message.message);
     } else if (message.type === "viewers") {
@@ -339,6 +357,12 @@ export class Connection {
     this.#socket?.send(encodeClientMessage(message));
   }
 
+  #ping(): number {
+    this.#pings += 1;
+    this.#send({ type: "ping", id: this.#pings });
+    return this.#pings;
+  }
+
   /** Nothing was heard; but the answer may be waiting behind our own parser. */
   #silent(): void {
     if (this.#live && this.#live.unparsed > 0) this.#liveness?.heard();
@@ -378,6 +402,8 @@ export class Connection {
     clearTimeout(this.#stableTimer);
     this.#liveness?.stop();
     this.#liveness = null;
+    this.#roundTrip?.stop();
+    this.#roundTrip = null;
     if (this.#live) this.#since = this.#live.inbound.resumeAt;
     this.#live = null;
     if (this.#viewers) this.#yields = this.#viewers.writer !== this.#viewers.you;

@@ -32,6 +32,11 @@ export class InputQueue {
     return this.#end - this.#base;
   }
 
+  /** The sequence after the last byte that was typed. */
+  get end(): number {
+    return this.#end;
+  }
+
   /**
    * Takes what was typed, wholly or not at all: half a paste would be worse
    * than none. Returns false when there is no room for it.

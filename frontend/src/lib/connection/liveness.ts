@@ -9,10 +9,9 @@ const ANSWER_WITHIN_MS = 10_000;
 export class Liveness {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asked = false;
-  #id = 0;
 
   constructor(
-    private readonly ping: (id: number) => void,
+    private readonly ping: () => void,
     private readonly dead: () => void,
   ) {
     this.heard();
@@ -35,8 +34,7 @@ export class Liveness {
       return;
     }
     this.#asked = true;
-    this.#id += 1;
-    this.ping(this.#id);
+    this.ping();
     this.#timer = setTimeout(() => this.#elapsed(), ANSWER_WITHIN_MS);
   }
 }

@@ -1,11 +1,8 @@
-import { ClipboardAddon, type IClipboardProvider } from "@xterm/addon-clipboard";
 import type { Terminal } from "@xterm/xterm";
 import { toasts } from "../toasts.svelte";
+import { offeredText } from "./osc52";
 
 const TOAST = "clipboard";
-
-/** The most that a program may offer to copy. */
-const LONGEST = 1024 * 1024;
 
 /**
  * Puts text on the clipboard. The modern way is missing on pages that came over
@@ -27,30 +24,47 @@ export async function copyText(text: string): Promise<void> {
   if (!copied) throw new Error("The browser does not allow copying here.");
 }
 
-/** A program may offer text (OSC 52); only the person puts it on the clipboard. */
-const provider: IClipboardProvider = {
-  readText: () => "",
-  writeText(_selection, text) {
-    if (text.length === 0 || text.length > LONGEST) return;
-    const ignore = () => toasts.dismiss(TOAST);
-    const copy = async () => {
-      ignore();
-      try {
-        await copyText(text);
-      } catch {
-        toasts.show(TOAST, "The browser did not allow copying.");
-      }
-    };
-    toasts.show(TOAST, `The program wants to copy ${text.length.toLocaleString("en")} characters.`, [
-      { label: "Copy", run: () => void copy() },
-      { label: "Ignore", run: ignore },
-    ]);
-  },
-};
+/** Copies what the person has asked for, and says so when it cannot be. */
+export async function copyOrSay(text: string): Promise<void> {
+  try {
+    await copyText(text);
+  } catch {
+    toasts.show(TOAST, "The browser did not allow copying.");
+  }
+}
 
-/** Lets programs write to the clipboard, after consent, and never read it. */
+/** What is on the clipboard; null, and a word about it, when the browser does not give it. */
+export async function readOrSay(): Promise<string | null> {
+  try {
+    return await navigator.clipboard.readText();
+  } catch {
+    toasts.show(TOAST, "The browser did not allow pasting this way. Ctrl-Shift-V or Cmd-V does.");
+    return null;
+  }
+}
+
+/**
+ * A program may offer text (OSC 52); only the person puts it on the clipboard.
+ * What is on the clipboard no program is told, and so the question is not answered.
+ */
 export function allowClipboardWrites(terminal: Terminal): void {
-  terminal.loadAddon(new ClipboardAddon(undefined, provider));
-  // Asked later, so before the add-on: a request to read is not even answered.
-  terminal.parser.registerOscHandler(52, (data) => data.endsWith(";?"));
+  terminal.parser.registerOscHandler(52, (data) => {
+    const text = offeredText(data);
+    if (text) offer(text);
+    return true;
+  });
+}
+
+function offer(text: string): void {
+  const ignore = () => toasts.dismiss(TOAST);
+  toasts.show(TOAST, `The program wants to copy ${text.length.toLocaleString("en")} characters.`, [
+    {
+      label: "Copy",
+      run: () => {
+        ignore();
+        void copyOrSay(text);
+      },
+    },
+    { label: "Ignore", run: ignore },
+  ]);
 }

@@ -1,11 +1,12 @@
 import { openSocket } from "../connection/attach";
 import { Connection, type Status } from "../connection/connection";
+import { pasteQuestion } from "../paste-question.svelte";
 import { randomId } from "../random";
 import { settings } from "../settings.svelte";
 import { toasts } from "../toasts.svelte";
 import type { Line, Viewers } from "../wire/messages";
 import { isReport } from "./reports";
-import type { SoftKey } from "./softkeys";
+import type { Modifiers, SoftKey } from "./softkeys";
 import { TerminalView, type Look, type TerminalEvents } from "./terminal";
 
 /** Leaving the page asks first when something was typed within this time. */
@@ -26,42 +27,55 @@ export class LiveTerminal {
   title = $state("");
   searching = $state(false);
   matches = $state<{ index: number; count: number } | null>(null);
-  /** Ctrl was pressed on the page, for the next character. */
-  control = $state(false);
+  /** Milliseconds to the terminal and back; nothing while that is not known. */
+  roundTrip = $state<number | null>(null);
+  /** Keys that were pressed on the page, for the next one. */
+  modifiers = $state<Modifiers>({ control: false, alt: false });
 
   readonly #view: TerminalView;
   readonly #connection: Connection;
-  readonly #events: TerminalEvents;
   #typedAt = 0;
 
   /** `onMenu`: the person at the keyboard wants to leave the terminal for the page. */
   constructor(host: HTMLElement, session: string, terminal: string, onMenu: () => void) {
-    this.#events = {
+    const events: TerminalEvents = {
       onInput: (bytes) => this.#type(bytes),
       onUse: () => this.#connection.take(),
       onFit: (cols, rows) => this.#connection.resize(cols, rows),
-      takeControl: () => {
-        const control = this.control;
-        this.control = false;
-        return control;
+      takeModifiers: () => {
+        const { control, alt } = this.modifiers;
+        if (control || alt) this.modifiers = { control: false, alt: false };
+        return { control, alt };
       },
+      modifiersHeld: () => this.modifiers.control || this.modifiers.alt,
+      confirmPaste: (text) => pasteQuestion.ask(text),
       onTitle: (title) => (this.title = title.replace(/\p{Cc}/gu, " ").trim().slice(0, LONGEST_TITLE)),
       onSearch: () => (this.searching = true),
       onMenu,
       onMatches: (index, count) => (this.matches = { index, count }),
     };
-    this.#view = new TerminalView(host, look(), this.#events);
+    this.#view = new TerminalView(host, look(), events);
     this.#connection = new Connection({
       open: (query) => openSocket(session, terminal, query),
       screen: this.#view.screen,
       client: randomId(),
       onStatus: (status) => {
         this.status = status;
-        if (status.kind !== "connected") this.viewers = this.line = null;
+        if (status.kind === "connected") return;
+        this.viewers = this.line = this.roundTrip = null;
       },
-      onViewers: (viewers) => (this.viewers = viewers),
-      onLine: (line) => (this.line = line),
+      onViewers: (viewers) => {
+        this.viewers = viewers;
+      },
+      onLine: (line) => {
+        this.line = line;
+      },
+      onDelivered: () => undefined,
+      onRoundTrip: (milliseconds) => {
+        this.roundTrip = milliseconds;
+      },
       onNotice: (code, message) => toasts.show(code, message),
+      visible: () => !document.hidden,
     });
   }
 
@@ -107,9 +121,13 @@ export class LiveTerminal {
     this.#view.press(key);
   }
 
-  /** Takes over what the person has chosen in the menu. */
+  type(character: string): void {
+    this.#view.type(character);
+  }
+
+  /** Takes over what the person has chosen in the settings. */
   applySettings(): void {
-    this.#view.dress(look(), this.#events);
+    this.#view.dress(look());
   }
 
   find(text: string, direction: "next" | "previous", incremental = false): void {
@@ -128,13 +146,13 @@ export class LiveTerminal {
     this.#view.dispose();
   }
 
-  #type(bytes: Uint8Array): void {
+  #type(bytes: Uint8Array): number | null {
     // What the terminal answers by itself is nobody's use.
     if (bytes[0] !== ESCAPE || !isReport(new TextDecoder().decode(bytes))) this.#typedAt = Date.now();
-    this.#connection.type(bytes);
+    return this.#connection.type(bytes);
   }
 }
 
 function look(): Look {
-  return { dark: settings.dark, fontSize: settings.fontSize, screenReader: settings.screenReader };
+  return { ...settings.chosen, dark: settings.dark };
 }

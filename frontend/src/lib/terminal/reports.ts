@@ -1,6 +1,7 @@
 // Device attributes, status, cursor position, window size and mode reports (CSI
-// … c n R t y), focus reports (CSI I, CSI O), and answers in OSC, DCS or APC.
-const REPORT = /^\x1b(?:\[[?>=]?[\d;]*\$?[cnRty]|\[[IO]|[\]P_])/;
+// … c n R t y), what graphics there are (CSI ? … S), focus reports (CSI I, CSI O),
+// and answers in OSC, DCS or APC.
+const REPORT = /^\x1b(?:\[[?>=]?[\d;]*\$?[cnRty]|\[\?[\d;]*S|\[[IO]|[\]P_])/;
 
 /**
  * Whether the terminal itself says this to the program, rather than a person.

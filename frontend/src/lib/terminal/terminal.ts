@@ -1,19 +1,21 @@
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
-import { Terminal } from "@xterm/xterm";
-import { allowClipboardWrites, copyText } from "./clipboard";
-import { hyperlinks, openPlainLinks } from "./links";
+import { Terminal, type ITerminalOptions } from "@xterm/xterm";
+import type { Preferences } from "../preferences";
+import { allowClipboardWrites, copyOrSay } from "./clipboard";
+import { cutComposition } from "./composition";
+import { fontStack } from "./fonts";
+import { Images } from "./images";
+import { handleShortcut } from "./keyboard";
+import { Links } from "./links";
+import { Mouse } from "./mouse";
 import { OutputQueue } from "./output";
+import { hasLineEnd, preparePaste } from "./paste";
 import { accelerate } from "./renderer";
 import { isReport } from "./reports";
-import { softKeySequence, withControl, type SoftKey } from "./softkeys";
+import { softKeySequence, withModifiers, type Modifiers, type SoftKey } from "./softkeys";
 import { searchColours, terminalColours } from "./themes";
-
-const FONTS =
-  'ui-monospace, "SF Mono", "Cascadia Mono", "JetBrains Mono", "Roboto Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace';
-
-const SCROLLBACK_LINES = 10_000;
 
 // What programs may ask about the window, and do to its title; the agent answers the same.
 const WINDOW_OPTIONS = {
@@ -28,21 +30,25 @@ const FIT_AFTER_MS = 50;
 
 const LOW_ROWS = 6;
 
-export interface Look {
-  dark: boolean;
-  fontSize: number;
-  screenReader: boolean;
-}
+/** How the person wants the terminal, and whether the page is dark now. */
+export type Look = Preferences & { dark: boolean };
 
 export interface TerminalEvents {
-  /** Bytes for the program: keys, pastes, mouse reports, answers. */
-  onInput(bytes: Uint8Array): void;
+  /**
+   * Bytes for the program: keys, pastes, mouse reports, answers. Returns the
+   * sequence after them, or null when they are not sent now.
+   */
+  onInput(bytes: Uint8Array): number | null;
   /** The person uses this terminal now, and not another one. */
   onUse(): void;
   /** The place on the page now has room for this size. */
   onFit(cols: number, rows: number): void;
-  /** Whether Ctrl was pressed on the page for what is typed now. */
-  takeControl(): boolean;
+  /** Which keys were pressed on the page for what is typed now; from then on, none. */
+  takeModifiers(): Modifiers;
+  /** Whether there are such keys. */
+  modifiersHeld(): boolean;
+  /** Whether the person wants to paste this, which a shell would run at once. */
+  confirmPaste(text: string): Promise<boolean>;
   onTitle(title: string): void;
   /** The person wants to search. */
   onSearch(): void;
@@ -56,26 +62,29 @@ export class TerminalView {
   /** Where output is written to, in order. */
   readonly screen: OutputQueue;
   readonly #xterm: Terminal;
+  readonly #events: TerminalEvents;
   readonly #fit = new FitAddon();
   readonly #search = new SearchAddon();
+  readonly #links: Links;
+  readonly #images: Images;
+  readonly #mouse: Mouse;
   readonly #host: HTMLElement;
   readonly #observer: ResizeObserver;
+  readonly #encoder = new TextEncoder();
   #fitTimer: ReturnType<typeof setTimeout> | undefined;
-  #dark: boolean;
+  #look: Look;
 
   constructor(host: HTMLElement, look: Look, events: TerminalEvents) {
     this.#host = host;
-    this.#dark = look.dark;
+    this.#look = look;
+    this.#events = events;
+    this.#links = new Links(() => this.#look.openLinks === "modifier");
     this.#xterm = new Terminal({
       allowProposedApi: true,
-      cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
-      fontFamily: FONTS,
-      fontSize: look.fontSize,
-      linkHandler: hyperlinks,
-      screenReaderMode: look.screenReader,
-      scrollback: SCROLLBACK_LINES,
+      linkHandler: this.#links.handler,
+      macOptionClickForcesSelection: true,
       windowOptions: WINDOW_OPTIONS,
-      ...terminalColours(look.dark),
+      ...appearance(look),
     });
     this.screen = new OutputQueue(this.#xterm);
 
@@ -83,15 +92,24 @@ export class TerminalView {
     this.#xterm.loadAddon(this.#search);
     this.#xterm.loadAddon(new UnicodeGraphemesAddon());
     allowClipboardWrites(this.#xterm);
-    openPlainLinks(this.#xterm);
+    this.#links.openPlain(this.#xterm);
 
-    this.#listen(events);
+    this.#listen();
     this.#xterm.open(host);
     accelerate(this.#xterm);
+    cutComposition(this.#xterm.textarea!, () => events.modifiersHeld(), (text) => this.type(text));
+    this.#mouse = new Mouse(
+      host,
+      this.#xterm,
+      () => this.#look,
+      (text) => void this.#paste(text),
+    );
+    this.#images = new Images(this.#xterm);
+    this.#images.want(look.images);
     const size = this.size;
     this.#xterm.resize(size.cols, size.rows);
 
-    this.#observer = new ResizeObserver(() => this.#fitSoon(events));
+    this.#observer = new ResizeObserver(() => this.#fitSoon());
     this.#observer.observe(host);
     this.#xterm.onResize(() => this.#markLetterbox());
     // Of several viewers, the one that is used decides about the size.
@@ -112,14 +130,11 @@ export class TerminalView {
     return { cols: Math.min(room.cols, 1000), rows: Math.min(room.rows, 1000) };
   }
 
-  dress(look: Look, events: Pick<TerminalEvents, "onFit">): void {
-    this.#dark = look.dark;
-    Object.assign(this.#xterm.options, {
-      fontSize: look.fontSize,
-      screenReaderMode: look.screenReader,
-      ...terminalColours(look.dark),
-    });
-    this.#fitSoon(events);
+  dress(look: Look): void {
+    this.#look = look;
+    Object.assign(this.#xterm.options, appearance(look));
+    this.#images.want(look.images);
+    this.#fitSoon();
   }
 
   /** The cursor is where a message at the bottom of the page would cover it. */
@@ -133,13 +148,20 @@ export class TerminalView {
 
   /** Types a key that the device of this person does not have. */
   press(key: SoftKey): void {
-    this.#xterm.input(softKeySequence(key, this.#xterm.modes.applicationCursorKeysMode));
+    const modifiers = this.#events.takeModifiers();
+    this.#xterm.input(softKeySequence(key, this.#xterm.modes.applicationCursorKeysMode, modifiers));
+    this.#xterm.focus();
+  }
+
+  /** Types a character as the keyboard would. */
+  type(character: string): void {
+    this.#xterm.input(character);
     this.#xterm.focus();
   }
 
   /** Finds text in the screen and what has scrolled off it. */
   find(text: string, direction: "next" | "previous", incremental = false): void {
-    const options = { incremental, decorations: searchColours(this.#dark) };
+    const options = { incremental, decorations: searchColours(this.#look.dark) };
     if (direction === "next") this.#search.findNext(text, options);
     else this.#search.findPrevious(text, options);
   }
@@ -152,56 +174,60 @@ export class TerminalView {
   dispose(): void {
     clearTimeout(this.#fitTimer);
     this.#observer.disconnect();
+    this.#mouse.dispose();
+    this.#links.dispose();
+    this.#images.dispose();
     this.#xterm.dispose();
   }
 
-  #listen(events: TerminalEvents): void {
-    const encoder = new TextEncoder();
+  #listen(): void {
     this.#xterm.onData((data) => {
       if (!this.screen.answering && isReport(data)) return;
-      events.onInput(encoder.encode(events.takeControl() ? withControl(data) : data));
+      this.#input(withModifiers(data, this.#events.takeModifiers()));
     });
     this.#xterm.onBinary((data) => {
-      events.onInput(Uint8Array.from(data, (character) => character.charCodeAt(0)));
+      this.#events.onInput(Uint8Array.from(data, (character) => character.charCodeAt(0)));
     });
-    this.#xterm.onTitleChange((title) => events.onTitle(title));
+    this.#xterm.onTitleChange((title) => this.#events.onTitle(title));
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) =>
-      events.onMatches(resultIndex, resultCount),
+      this.#events.onMatches(resultIndex, resultCount),
     );
-    this.#xterm.attachCustomKeyEventHandler((event) => this.#handleKey(event, events));
+    this.#xterm.attachCustomKeyEventHandler((event) =>
+      handleShortcut(event, {
+        copy: () => {
+          const text = this.#xterm.getSelection();
+          if (text) void copyOrSay(text);
+        },
+        search: () => this.#events.onSearch(),
+        menu: () => this.#events.onMenu(),
+      }),
+    );
   }
 
-  /** Returns whether xterm.js shall handle the key as well. */
-  #handleKey(event: KeyboardEvent, events: TerminalEvents): boolean {
-    if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return true;
-    if (event.code === "KeyC") {
-      event.preventDefault();
-      const text = this.#xterm.getSelection();
-      if (event.type === "keydown" && text) void copyText(text);
-      return false;
-    }
-    if (event.code === "KeyF") {
-      event.preventDefault();
-      if (event.type === "keydown") events.onSearch();
-      return false;
-    }
-    if (event.code === "KeyM") {
-      event.preventDefault();
-      if (event.type === "keydown") events.onMenu();
-      return false;
-    }
-    // The browser pastes by itself, and so needs no permission to.
-    return event.code !== "KeyV";
+  #input(data: string): void {
+    this.#events.onInput(this.#encoder.encode(data));
   }
 
-  #fitSoon(events: Pick<TerminalEvents, "onFit">): void {
+  /** Gives the program a paste, whole and as it is; xterm.js would take a part of it for its own. */
+  async #paste(text: string): Promise<void> {
+    const asks = () => !this.#xterm.modes.bracketedPasteMode && this.#xterm.buffer.active.type === "normal";
+    if (this.#look.askBeforePaste && hasLineEnd(text) && asks()) {
+      const wanted = await this.#events.confirmPaste(text);
+      this.#xterm.focus();
+      if (!wanted) return;
+    }
+    this.#xterm.scrollToBottom();
+    this.#input(preparePaste(text, this.#xterm.modes.bracketedPasteMode));
+  }
+
+  #fitSoon(): void {
     clearTimeout(this.#fitTimer);
     this.#fitTimer = setTimeout(() => {
       // Hidden, it keeps the size that it had.
       if (this.#host.clientWidth === 0) return;
       const { cols, rows } = this.size;
       this.#markLetterbox();
-      events.onFit(cols, rows);
+      this.#events.onFit(cols, rows);
     }, FIT_AFTER_MS);
   }
 
@@ -214,4 +240,17 @@ export class TerminalView {
   #markLetterbox(): void {
     this.#host.classList.toggle("letterboxed", !this.#fits);
   }
+}
+
+function appearance(look: Look): ITerminalOptions {
+  return {
+    cursorBlink: look.cursorBlink,
+    cursorStyle: look.cursorShape,
+    fontFamily: fontStack(look.fontFamily),
+    fontSize: look.fontSize,
+    lineHeight: look.lineHeight,
+    screenReaderMode: look.screenReader,
+    scrollback: look.scrollback,
+    ...terminalColours(look.dark, look.dark ? look.darkColours : look.lightColours),
+  };
 }
