@@ -63,16 +63,21 @@ export class LiveTerminal {
         this.status = status;
         if (status.kind === "connected") return;
         this.viewers = this.line = this.roundTrip = null;
+        this.#view.echo.reset();
+        this.#foresee();
       },
       onViewers: (viewers) => {
         this.viewers = viewers;
+        this.#foresee();
       },
       onLine: (line) => {
         this.line = line;
+        this.#foresee();
       },
-      onDelivered: () => undefined,
+      onDelivered: (sequence) => this.#view.echo.delivered(sequence),
       onRoundTrip: (milliseconds) => {
         this.roundTrip = milliseconds;
+        this.#view.echo.measured(milliseconds);
       },
       onNotice: (code, message) => toasts.show(code, message),
       visible: () => !document.hidden,
@@ -150,6 +155,12 @@ export class LiveTerminal {
     // What the terminal answers by itself is nobody's use.
     if (bytes[0] !== ESCAPE || !isReport(new TextDecoder().decode(bytes))) this.#typedAt = Date.now();
     return this.#connection.type(bytes);
+  }
+
+  /** What others type cannot be foreseen. */
+  #foresee(): void {
+    const writing = this.viewers !== null && this.viewers.writer === this.viewers.you;
+    this.#view.echo.line(writing ? this.line : null);
   }
 }
 

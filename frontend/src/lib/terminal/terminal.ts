@@ -2,6 +2,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { UnicodeGraphemesAddon } from "@xterm/addon-unicode-graphemes";
 import { Terminal, type ITerminalOptions } from "@xterm/xterm";
+import { LocalEcho } from "../prediction/echo";
 import type { Preferences } from "../preferences";
 import { allowClipboardWrites, copyOrSay } from "./clipboard";
 import { cutComposition } from "./composition";
@@ -61,6 +62,8 @@ export interface TerminalEvents {
 export class TerminalView {
   /** Where output is written to, in order. */
   readonly screen: OutputQueue;
+  /** Shows keys before the program does; it is told what happens to them. */
+  readonly echo: LocalEcho;
   readonly #xterm: Terminal;
   readonly #events: TerminalEvents;
   readonly #fit = new FitAddon();
@@ -106,6 +109,8 @@ export class TerminalView {
     );
     this.#images = new Images(this.#xterm);
     this.#images.want(look.images);
+    this.echo = new LocalEcho(this.#xterm);
+    this.echo.mode = look.localEcho;
     const size = this.size;
     this.#xterm.resize(size.cols, size.rows);
 
@@ -134,6 +139,7 @@ export class TerminalView {
     this.#look = look;
     Object.assign(this.#xterm.options, appearance(look));
     this.#images.want(look.images);
+    this.echo.mode = look.localEcho;
     this.#fitSoon();
   }
 
@@ -177,6 +183,7 @@ export class TerminalView {
     this.#mouse.dispose();
     this.#links.dispose();
     this.#images.dispose();
+    this.echo.dispose();
     this.#xterm.dispose();
   }
 
@@ -186,7 +193,8 @@ export class TerminalView {
       this.#input(withModifiers(data, this.#events.takeModifiers()));
     });
     this.#xterm.onBinary((data) => {
-      this.#events.onInput(Uint8Array.from(data, (character) => character.charCodeAt(0)));
+      const end = this.#events.onInput(Uint8Array.from(data, (character) => character.charCodeAt(0)));
+      if (end !== null) this.echo.typed("", end);
     });
     this.#xterm.onTitleChange((title) => this.#events.onTitle(title));
     this.#search.onDidChangeResults(({ resultIndex, resultCount }) =>
@@ -205,7 +213,8 @@ export class TerminalView {
   }
 
   #input(data: string): void {
-    this.#events.onInput(this.#encoder.encode(data));
+    const end = this.#events.onInput(this.#encoder.encode(data));
+    if (end !== null) this.echo.typed(data, end);
   }
 
   /** Gives the program a paste, whole and as it is; xterm.js would take a part of it for its own. */
