@@ -16,3 +16,6 @@ export function binary(): string {
 
 /** The images that the engine has. */
 export const images = { sh: "shellport-test/busybox:1", bash: "shellport-test/debian:1" };
+
+/** Another address of this machine, under which a test reaches the server through a network of its own. */
+export const elsewhere = "127.0.0.2";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { binary, images } from "./environment.ts";
+import { binary, elsewhere, images } from "./environment.ts";
 
 const READY = /Open (http:\/\/([\d.]+:\d+)\/)#token=(\S+)/;
 const READY_WITHIN_MS = 20_000;
@@ -40,7 +40,10 @@ export class Server {
   async launch(): Promise<void> {
     const child = spawn(
       binary(),
-      ["serve", "--listen", this.#listen, "--data-dir", this.directory, "--engine", this.engine, "--default-image", images.sh],
+      [
+        ...["serve", "--listen", this.#listen, "--allowed-hosts", elsewhere, "--data-dir", this.directory],
+        ...["--engine", this.engine, "--default-image", images.sh],
+      ],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
     this.#child = child;

@@ -44,3 +44,26 @@ test("everyone sees who types, and the keyboard can be taken over", async ({ ter
   await other.page.close();
   await expect(status(terminal.page)).toHaveCount(0);
 });
+
+test("with three viewers, each sees how many there are and whether they type", async ({ terminal, open }) => {
+  const path = new URL(terminal.page.url()).pathname.slice(1);
+  const status = (it: Terminal) => it.page.locator(".viewers");
+  const second = new Terminal(await open(path));
+  await second.ready();
+  const third = new Terminal(await open(path));
+  await third.ready();
+  await expect(status(third)).toHaveText("3 here, you type");
+  for (const other of [terminal, second]) {
+    await expect(status(other)).toContainText("3 here, another types");
+    await expect(other.page.getByRole("button", { name: "Take over" })).toBeVisible();
+  }
+  await second.page.bringToFront();
+  await second.page.getByRole("button", { name: "Take over" }).click();
+  await expect(status(second)).toHaveText("3 here, you type");
+  for (const other of [terminal, third]) await expect(status(other)).toContainText("3 here, another types");
+  await second.page.close();
+  for (const other of [terminal, third]) await expect(status(other)).toContainText("2 here");
+  await terminal.page.bringToFront();
+  await terminal.enter("echo from-$((3))");
+  await third.shows("from-3");
+});

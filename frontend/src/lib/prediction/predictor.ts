@@ -37,6 +37,9 @@ export const SHOWN_WITHIN_MS = 250;
 /** On the alternate screen keys are mostly commands: only a row of right guesses is believed. */
 export const RIGHT_IN_A_ROW = 10;
 
+/** How a terminal treats what is typed. */
+type Discipline = Pick<Line, "echo" | "canonical">;
+
 interface Guess {
   /** The sequence after the input that it is a guess about. */
   end: number;
@@ -55,7 +58,7 @@ export class Predictor {
   #confirmed = false;
   #rightInARow = 0;
   #alternate = false;
-  #line: Line | null = null;
+  #line: Discipline | null = null;
   #typed = 0;
   /** Input before this sequence may still have effects that cannot be foreseen. */
   #blindUntil = 0;
@@ -82,7 +85,7 @@ export class Predictor {
   }
 
   /** The terminal treats what is typed in this way; null: nobody knows. */
-  lineIs(line: Line | null): void {
+  lineIs(line: Discipline | null): void {
     if (line?.echo === this.#line?.echo && line?.canonical === this.#line?.canonical) return;
     this.#line = line;
     this.#begin();

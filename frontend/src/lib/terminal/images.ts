@@ -38,9 +38,10 @@ export class Images {
   }
 
   async #load(): Promise<void> {
-    const { ImageAddon } = await import("@xterm/addon-image");
-    if (!this.#wanted || this.#loaded) return;
-    const addon = new ImageAddon(OPTIONS);
+    // Without a connection there are no images, and everything else goes on.
+    const fetched = await import("@xterm/addon-image").catch(() => null);
+    if (!fetched || !this.#wanted || this.#loaded) return;
+    const addon = new fetched.ImageAddon(OPTIONS);
     this.terminal.loadAddon(addon);
     let count = 0;
     const counted = () => {
