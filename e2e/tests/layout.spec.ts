@@ -7,6 +7,7 @@ import { expect, test } from "../support/test.ts";
 
 interface Described {
   name: string;
+  offset: number;
   cols: number;
   rows: number;
 }
@@ -88,6 +89,23 @@ test("a terminal that is not seen keeps its size until it is", async ({ terminal
   await checkSize(second);
 });
 
+test("a terminal that is not seen is not drawn, and loses nothing", async ({ terminal, server }) => {
+  const { page } = terminal;
+  const main = new Terminal(page, "main");
+  await page.keyboard.press("Control+Shift+A");
+  await opened(page, "shell-2");
+  await tab(page, "main").click();
+  await main.enter("until [ -e /tmp/go ]; do sleep 0.1; done; echo unseen-$((1))");
+  await tab(page, "shell-2").click();
+  await expect(pane(page, "main")).toBeHidden();
+  const { offset } = (await described(server, page))["main"]!;
+  await new Terminal(page, "shell-2").enter("touch /tmp/go");
+  await expect.poll(async () => (await described(server, page))["main"]!.offset).toBeGreaterThan(offset + 8);
+  expect(await main.rows()).not.toContain("unseen-1");
+  await tab(page, "main").click();
+  await main.shows("unseen-1");
+});
+
 test("a name that somebody else has just taken is not opened twice", async ({ terminal, server, complaints }) => {
   complaints.expect(/409/);
   const { page } = terminal;
@@ -119,6 +137,14 @@ test("panes beside and below each other have the sizes that are drawn, also when
   expect(sizes.left.cols + sizes.right.cols).toBeLessThanOrEqual(whole.cols);
   expect(sizes.right.cols).toBe(sizes.below.cols);
   expect(Math.abs(sizes.right.rows - sizes.below.rows)).toBeLessThanOrEqual(1);
+
+  // Those around the focus can be had by keyboard, from the nearest on.
+  await page.keyboard.press("Control+Shift+J");
+  for (const name of ["Between shell-2 and shell-3", "Between main and shell-2, shell-3"]) {
+    await page.keyboard.press("Control+Shift+D");
+    await expect(page.getByRole("separator", { name, exact: true })).toBeFocused();
+  }
+  await page.keyboard.press("Control+Shift+K");
 
   // A program that runs hears of it.
   await main.enter(`clear; sh -c 'trap "stty size" WINCH; echo waiting; while :; do sleep 0.1; done'`);

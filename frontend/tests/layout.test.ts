@@ -15,6 +15,7 @@ import {
   type Layout,
 } from "../src/lib/layout/layout";
 import { COMMANDS, commandOf } from "../src/lib/layout/commands";
+import { entriesOf } from "../src/lib/layout/entries";
 import { freeName } from "../src/lib/layout/names";
 import { arrange, dividersOf, heirOf, terminalsOf } from "../src/lib/layout/tree";
 
@@ -137,6 +138,22 @@ test("commands have keys of their own, with Ctrl and Shift and nothing else", ()
   // The page has these already, and browsers keep the others for themselves.
   const letters = [..."CVFM", ..."NPQTW", ...COMMANDS.map(({ letter }) => letter)];
   expect(new Set(letters).size).toBe(letters.length);
+});
+
+test("the tab bar has an entry a tab, or a pane where those are shown one at a time", () => {
+  const layout = focus(addTab(three(), "d"), "b");
+  const brief = (paneByPane: boolean) =>
+    entriesOf(layout, paneByPane).map(({ terminals, lead, active }) => [terminals.join(), lead, active]);
+  expect(brief(false)).toEqual([
+    ["main,b,c", "b", true],
+    ["d", "d", false],
+  ]);
+  expect(brief(true)).toEqual([
+    ["main", "main", false],
+    ["b", "b", true],
+    ["c", "c", false],
+    ["d", "d", false],
+  ]);
 });
 
 test("only main alone is usual", () => {

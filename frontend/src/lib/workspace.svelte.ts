@@ -1,6 +1,7 @@
 import { tick } from "svelte";
 import { SvelteMap } from "svelte/reactivity";
 import { COMMANDS, type Command, type CommandName } from "./layout/commands";
+import { entriesOf } from "./layout/entries";
 import {
   activeTab,
   addTab,
@@ -28,15 +29,6 @@ const narrow = matchMedia("(max-width: 640px) and (pointer: coarse)");
 /** A pane is not split into halves with less than this. */
 const LEAST = { cols: 20, rows: 4 };
 
-/** What the tab bar shows: a tab, or where panes are shown one at a time, a pane. */
-export interface Entry {
-  key: string;
-  terminals: string[];
-  /** The one that gives the tab its title. */
-  lead: string;
-  active: boolean;
-}
-
 /**
  * A session's terminals on its page: which are shown and where, and what can be
  * done with them. A terminal is connected from when its pane is first seen until
@@ -51,27 +43,15 @@ export class Workspace {
   resizing = $state.raw<Divider | null>(null);
 
   #layout = $state.raw<Layout>(single());
-  /** Those that are in the document, in the order in which they came: it is never changed, so that none loses the focus. */
+  /** Those that are in the document, in the order in which they came: one that is moved in it loses the focus. */
   #placed = $state.raw<string[]>([]);
   #narrow = $state(narrow.matches);
   readonly #tab = $derived(activeTab(this.#layout));
 
   readonly #arrangement = $derived(arrange(this.#narrow ? pane(this.#tab.focused) : this.#tab.tree));
 
-  readonly entries = $derived.by((): Entry[] => {
-    const { tabs, active } = this.#layout;
-    return tabs.flatMap(({ id, tree, focused }, index) => {
-      const shown = index === active;
-      const terminals = terminalsOf(tree);
-      if (!this.#narrow) return [{ key: String(id), terminals, lead: focused, active: shown }];
-      return terminals.map((terminal) => ({
-        key: terminal,
-        terminals: [terminal],
-        lead: terminal,
-        active: shown && terminal === focused,
-      }));
-    });
-  });
+  /** What the tab bar shows. */
+  readonly entries = $derived(entriesOf(this.#layout, this.#narrow));
 
   /** The terminals that the session has and the page does not show. */
   readonly hidden = $derived.by(() => {
@@ -180,11 +160,12 @@ export class Workspace {
 
   /** The session runs, for the first time here or again: connects what is shown of what is there. */
   async enter(): Promise<void> {
+    this.#running = true;
     const others = !shownTerminals(this.#layout).every((terminal) => terminal === MAIN);
     const again = [...this.lives];
     // What has a place here may be gone; `main` needs no question.
     const heard = others && (await this.#terminals.learn());
-    this.#running = true;
+    if (!this.#running) return;
     this.#set(heard ? keepOnly(this.#layout, this.#terminals.names) : this.#layout);
     for (const [terminal, live] of again) {
       if (this.#placed.includes(terminal)) live.connect();
