@@ -32,6 +32,11 @@ test("the terminal can be left by keyboard, and come back to", async ({ terminal
   await page.keyboard.press("Escape");
   await terminal.enter("echo back-$((1))");
   await terminal.shows("back-1");
+  await page.getByRole("button", { name: "Menu" }).click();
+  await page.getByRole("button", { name: "Delete session" }).click();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await terminal.enter("echo back-$((2))");
+  await terminal.shows("back-2");
 });
 
 test("leaving a terminal that is in use is asked about, and closing an unused page is not", async ({ terminal }) => {

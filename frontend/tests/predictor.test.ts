@@ -108,6 +108,15 @@ describe("an epoch", () => {
     }
   });
 
+  test("is not begun while such a key is still on its way", () => {
+    const desk = confirmed().type("\r", "a");
+    expect(desk.predictor.waiting).toBe(false);
+    desk.predictor.delivered(desk.end - 1, 0);
+    expect(desk.type("b").predictor.waiting).toBe(false);
+    desk.predictor.delivered(desk.end, 0);
+    expect(desk.type("c").predictor.waiting).toBe(true);
+  });
+
   test("begins where the cursor is when everything before has had its effect", () => {
     const desk = confirmed().type("\r", "a");
     desk.predictor.delivered(desk.end, 0);
@@ -123,7 +132,8 @@ describe("an epoch", () => {
   test("is not confirmed by what the program shows before it can have the key", () => {
     const desk = new Desk().type("P");
     desk.row.put("P");
-    desk.judge();
+    desk.judge().type("Q");
+    expect(desk.seen).toBeNull();
     desk.row.put("assword: ");
     desk.judge();
     desk.predictor.delivered(1, 0);

@@ -55,7 +55,7 @@ export class Images {
     // Asked before the add-on's own, which come first.
     const handlers = [
       this.terminal.parser.registerDcsHandler({ final: "q" }, counted),
-      this.terminal.parser.registerOscHandler(1337, counted),
+      this.terminal.parser.registerOscHandler(1337, (data) => data.startsWith("File=") && counted()),
     ];
     this.#loaded = {
       dispose() {
