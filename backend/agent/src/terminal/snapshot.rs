@@ -30,7 +30,7 @@ impl State {
 
     fn lasts(&self, snapshot: &Snapshot) -> bool {
         let since = self.journal.end() - snapshot.offset;
-        since <= self.journal.capacity() / 2 && self.settings.get(snapshot.number).is_some()
+        since <= self.journal.capacity() / 2 && self.settings.goes_on_from(snapshot.number)
     }
 
     fn draw(&mut self) -> Snapshot {

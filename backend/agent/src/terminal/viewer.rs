@@ -7,8 +7,9 @@ use shellport_wire::viewer::{Size, WINDOW};
 
 use crate::journal::Journal;
 
-/// The most settings that are remembered. A viewer that missed an older one gets a snapshot.
-const MAX_SETTINGS: usize = 64;
+/// The most settings that are remembered. A viewer that missed an older one gets a snapshot, though the
+/// journal may hold what it missed: each connection that breaks makes two.
+const MAX_SETTINGS: usize = if cfg!(test) { 4 } else { 4096 };
 
 /// For whom output is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,51 +23,82 @@ pub struct Setting {
 /// The settings a terminal has had, and from which offset on.
 #[derive(Debug)]
 pub struct Settings {
-    /// In order of offset; never empty.
-    changes: VecDeque<(u64, Setting)>,
-    /// How many changes were dropped from the front.
-    dropped: u64,
+    /// In order of number and offset; never empty.
+    changes: VecDeque<Change>,
+    /// The number of the oldest change that a viewer may have missed.
+    oldest: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    /// Counts every change.
+    number: u64,
+    offset: u64,
+    setting: Setting,
 }
 
 impl Settings {
     /// A terminal that has `setting` from `offset` on.
     pub fn new(offset: u64, setting: Setting) -> Self {
+        let first = Change {
+            number: 0,
+            offset,
+            setting,
+        };
         Self {
-            changes: VecDeque::from([(offset, setting)]),
-            dropped: 0,
+            changes: VecDeque::from([first]),
+            oldest: 0,
         }
+    }
+
+    fn newest(&self) -> &Change {
+        self.changes.back().expect("never empty")
     }
 
     /// The one now.
     pub fn current(&self) -> Setting {
-        self.changes.back().expect("never empty").1
+        self.newest().setting
     }
 
     /// Notes that output has another one from `offset` on.
     pub fn change(&mut self, offset: u64, setting: Setting) {
-        if self.changes.len() == MAX_SETTINGS {
-            self.changes.pop_front();
-            self.dropped += 1;
+        let number = self.last() + 1;
+        if self.newest().offset == offset {
+            // No output was made for that one.
+            self.changes.pop_back();
+        } else if self.changes.len() == MAX_SETTINGS
+            && let Some(forgotten) = self.changes.pop_front()
+        {
+            self.oldest = forgotten.number + 1;
         }
-        self.changes.push_back((offset, setting));
+        self.changes.push_back(Change {
+            number,
+            offset,
+            setting,
+        });
     }
 
-    /// The number of the change that was in force at `offset`, and its setting, when still known.
-    fn at(&self, offset: u64) -> Option<(u64, Setting)> {
-        let after = self.changes.partition_point(|(from, _)| *from <= offset);
-        let index = after.checked_sub(1)?;
-        Some((self.dropped + index as u64, self.changes[index].1))
+    /// The change that was in force at `offset`, when still known.
+    fn at(&self, offset: u64) -> Option<&Change> {
+        let after = self.changes.partition_point(|it| it.offset <= offset);
+        self.changes.get(after.checked_sub(1)?)
     }
 
     /// The number of the change that is in force now.
     pub fn last(&self) -> u64 {
-        self.dropped + self.changes.len() as u64 - 1
+        self.newest().number
     }
 
-    /// The change with this number, when still known.
-    pub fn get(&self, number: u64) -> Option<(u64, Setting)> {
-        let index = usize::try_from(number.checked_sub(self.dropped)?).ok()?;
-        self.changes.get(index).copied()
+    /// Whether one who knows the change with this number can be told of every later one.
+    pub fn goes_on_from(&self, number: u64) -> bool {
+        number + 1 >= self.oldest
+    }
+
+    /// The next change after the one with this number that output was made for, when still known.
+    fn after(&self, number: u64) -> Option<&Change> {
+        let index = self.changes.partition_point(|it| it.number <= number);
+        let next = self.changes.get(index);
+        next.filter(|_| self.goes_on_from(number))
     }
 }
 
@@ -109,14 +141,14 @@ impl Cursor {
         if !(journal.start()..=journal.end()).contains(&since) {
             return None;
         }
-        let (number, setting) = settings.at(since)?;
+        let change = settings.at(since)?;
         let cursor = Self {
             position: since,
             acknowledged: since,
-            known: number,
+            known: change.number,
             behind,
         };
-        Some((cursor, setting))
+        Some((cursor, change.setting))
     }
 
     /// A viewer that knows the terminal as it is at `offset`, its end.
@@ -161,13 +193,12 @@ impl Cursor {
         }
         let mut until = journal.end();
         if self.known < settings.last() {
-            self.known += 1;
-            match settings.get(self.known) {
-                Some((offset, setting)) if offset <= self.position => return Next::Change(setting),
-                Some((offset, _)) => {
-                    self.known -= 1;
-                    until = until.min(offset);
+            match settings.after(self.known) {
+                Some(change) if change.offset <= self.position => {
+                    self.known = change.number;
+                    return Next::Change(change.setting);
                 }
+                Some(change) => until = until.min(change.offset),
                 None => return self.catch_up(journal, settings),
             }
         }
@@ -188,17 +219,14 @@ impl Cursor {
                 let (from, known) = (self.position, self.known);
                 let to = journal.start().max(from);
                 self.jump(to, settings.last());
-                let Some((number, setting)) = settings.at(to) else {
-                    // Even the one there is forgotten: the next one that is known has to do.
-                    self.known = settings.dropped;
-                    return Next::Change(settings.changes[0].1);
-                };
+                // When even the one there is forgotten, the next one that is known has to do.
+                let change = settings.at(to).unwrap_or(&settings.changes[0]);
                 if from == to {
-                    self.known = number;
-                    return Next::Change(setting);
+                    self.known = change.number;
+                    return Next::Change(change.setting);
                 }
                 // The one after the gap is told next, when it is news.
-                self.known = known.max(number.saturating_sub(1));
+                self.known = known.max(change.number.saturating_sub(1));
                 Next::Gap(from, to)
             }
         }
