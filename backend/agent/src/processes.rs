@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -35,6 +36,8 @@ pub enum Scope {
     /// Those of the session that this process leads: a terminal's or an exec's, with every job in
     /// it.
     Session(Pid),
+    /// What is left of the session that this process has led. It has been waited for.
+    Left(Pid),
     /// Everything but the agent itself. As PID 1 that is the whole sandbox, otherwise all of the
     /// agent's descendants.
     All,
@@ -71,7 +74,7 @@ pub async fn end(scope: Scope, grace: Duration) {
 /// Sends `signal` to every process in `scope`, group by group.
 fn send(scope: Scope, signal: Signal) {
     match scope {
-        Scope::Session(leader) => {
+        Scope::Session(leader) | Scope::Left(leader) => {
             let (inside, starting): (Vec<_>, Vec<_>) = members(scope)
                 .into_iter()
                 .partition(|stat| stat.session == leader.as_raw());
@@ -98,6 +101,12 @@ fn members(scope: Scope) -> Vec<Stat> {
         Scope::Session(leader) => all
             .into_iter()
             .filter(|stat| stat.session == leader.as_raw() || is_starting(stat, leader))
+            .collect(),
+        // While anything is left of the session, its id is given to no other process.
+        Scope::Left(leader) if Path::new(&format!("/proc/{leader}")).exists() => Vec::new(),
+        Scope::Left(leader) => all
+            .into_iter()
+            .filter(|stat| stat.session == leader.as_raw())
             .collect(),
         Scope::All => descendants(&all, getpid().as_raw())
             .into_iter()

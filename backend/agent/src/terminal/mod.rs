@@ -24,7 +24,7 @@ use self::input::Input;
 use self::run::Run;
 use crate::journal::Journal;
 use crate::launch::Launch;
-use crate::processes::{self, Scope};
+use crate::processes;
 use crate::reaper::Reaper;
 
 pub use self::attach::serve;
@@ -102,11 +102,10 @@ impl Terminal {
         self.run().resize(size)
     }
 
-    /// Ends every process of the terminal, and says so to its viewers.
+    /// Ends every process of the terminal, those that its program has left behind as well, and says so
+    /// to its viewers.
     pub async fn close(&self) {
-        if let Some(leader) = self.run().stopping() {
-            processes::end(Scope::Session(leader), GRACE).await;
-        }
+        processes::end(self.run().stopping(), GRACE).await;
     }
 
     /// From now on, an end of the program is our doing.

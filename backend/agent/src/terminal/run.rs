@@ -31,6 +31,7 @@ use crate::argv::shown;
 use crate::ended;
 use crate::journal::Journal;
 use crate::launch::Launch;
+use crate::processes::Scope;
 use crate::reaper::{Process, Reaper};
 
 /// The most output that is taken at a time, which is what a PTY gives.
@@ -63,6 +64,8 @@ pub struct Run {
     /// Tells it from every other.
     pub id: String,
     argv: Vec<String>,
+    /// The program's process, which leads a session of its own.
+    leader: Pid,
     pub state: RefCell<State>,
     /// A viewer has caught up or left.
     pub resumed: Notify,
@@ -84,13 +87,9 @@ pub struct State {
     /// As it was last seen.
     pub line: Line,
     pub exit: Option<Exit>,
-    running: Option<Running>,
+    /// While the program runs.
+    pty: Option<Rc<Pty>>,
     stopping: bool,
-}
-
-struct Running {
-    pty: Rc<Pty>,
-    leader: Pid,
 }
 
 impl Run {
@@ -112,6 +111,7 @@ impl Run {
         let run = Rc::new(Self {
             id: new_id(),
             argv: launch.argv,
+            leader: process.pid,
             state: RefCell::new(State {
                 settings: Settings::new(journal.start(), Setting { size, writer: None }),
                 journal,
@@ -121,10 +121,7 @@ impl Run {
                 viewers: Viewers::default(),
                 line: pty.line(),
                 exit: None,
-                running: Some(Running {
-                    pty: Rc::clone(&pty),
-                    leader: process.pid,
-                }),
+                pty: Some(Rc::clone(&pty)),
                 stopping: false,
             }),
             resumed: Notify::new(),
@@ -167,17 +164,20 @@ impl Run {
         Ok(())
     }
 
-    /// From now on, an end of the program is our doing. Its leader, unless it has ended already.
-    pub fn stopping(&self) -> Option<Pid> {
+    /// From now on, an end of the program is our doing. The processes to end.
+    pub fn stopping(&self) -> Scope {
         let mut state = self.state.borrow_mut();
         state.stopping = true;
-        state.running.as_ref().map(|running| running.leader)
+        match state.exit {
+            None => Scope::Session(self.leader),
+            Some(_) => Scope::Left(self.leader),
+        }
     }
 
     /// Signals the foreground process group.
     pub fn signal(&self, signal: Signal) {
-        if let Some(running) = &self.state.borrow().running {
-            running.pty.signal(signal);
+        if let Some(pty) = &self.state.borrow().pty {
+            pty.signal(signal);
         }
     }
 
@@ -298,7 +298,7 @@ impl Run {
         let mut state = self.state.borrow_mut();
         let reason = state.stopping.then_some(Reason::Stopped);
         state.exit = Some(ended::exit(seen, reason));
-        state.running = None;
+        state.pty = None;
         state.input.clear();
         state.wake_viewers();
         self.room.notify_waiters();
@@ -338,8 +338,8 @@ impl State {
         self.settings.change(offset, setting);
         if setting.size != now.size {
             self.screen.resize(setting.size);
-            if let Some(running) = &self.running {
-                running.pty.resize(setting.size);
+            if let Some(pty) = &self.pty {
+                pty.resize(setting.size);
             }
         }
         self.wake_viewers();
