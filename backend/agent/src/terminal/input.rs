@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+use tokio::time::Instant;
+
+use super::paste::{Marks, Turn};
+
 /// The most bytes that wait for the program. More are not taken until it has read some.
 const CAPACITY: usize = 64 * 1024;
 
@@ -15,6 +19,8 @@ pub struct Input {
     waiting: VecDeque<u8>,
     /// Who left last is at the back.
     clients: Vec<Client>,
+    /// Whose paste is under way.
+    turn: Turn,
 }
 
 #[derive(Debug)]
@@ -25,6 +31,7 @@ struct Client {
     connections: usize,
     /// It will not come back.
     anonymous: bool,
+    marks: Marks,
 }
 
 impl Input {
@@ -37,10 +44,12 @@ impl Input {
             sequence: client.sequence,
             connections: 0,
             anonymous: false,
+            marks: Marks::default(),
         });
         let mut input = Self {
             waiting: VecDeque::new(),
             clients: clients.collect(),
+            turn: Turn::default(),
         };
         input.forget_some();
         input
@@ -55,6 +64,7 @@ impl Input {
                 sequence: 0,
                 connections: 1,
                 anonymous,
+                marks: Marks::default(),
             }),
         }
     }
@@ -69,6 +79,7 @@ impl Input {
             return;
         }
         let client = self.clients.remove(index);
+        self.turn.left(name, client.anonymous, Instant::now());
         if client.sequence > 0 && !client.anonymous {
             self.clients.push(client);
             self.forget_some();
@@ -92,13 +103,20 @@ impl Input {
     }
 
     /// Takes as many of the next bytes of a client that has joined as there is room for, and
-    /// returns how many.
+    /// returns how many: none while another client is in the middle of a bracketed paste.
     pub fn take(&mut self, name: &str, bytes: &[u8]) -> usize {
+        let now = Instant::now();
+        if bytes.is_empty() || self.turn.is_anothers(name, now) {
+            return 0;
+        }
         let taken = bytes.len().min(CAPACITY - self.waiting.len());
-        let Some(client) = self.find(name) else {
+        let Some(client) = self.clients.iter_mut().find(|it| it.name == name) else {
             return 0;
         };
         client.sequence += taken as u64;
+        client.marks.advance(&bytes[..taken]);
+        self.turn
+            .taken(name, client.marks, taken < bytes.len(), now);
         self.waiting.extend(&bytes[..taken]);
         taken
     }
@@ -151,6 +169,41 @@ mod tests {
         let restarted = input.restarted();
         assert_eq!((restarted.sequence("a"), restarted.front()), (5, &b""[..]));
         assert_eq!(restarted.sequence("b"), 0, "another may be called so");
+    }
+
+    #[test]
+    fn a_paste_is_not_mixed_with_what_others_type() {
+        let mut input = Input::default();
+        input.join("a", false);
+        input.join("b", true);
+        let paste = [b"\x1b[200~", &*vec![b'p'; 2 * CAPACITY], b"\x1b[201~"].concat();
+        let mut rest = &paste[..];
+        let mut given = Vec::new();
+        for round in 0.. {
+            rest = &rest[input.take("a", rest)..];
+            if rest.is_empty() {
+                break;
+            }
+            assert_eq!(input.take("b", b"typed"), 0);
+            if round == 1 {
+                // Cut and come back.
+                input.leave("a");
+                assert_eq!(input.take("b", b"typed"), 0);
+                input.join("a", false);
+            }
+            given.extend_from_slice(input.front());
+            input.consume(input.front().len());
+            assert_eq!(input.take("b", b"typed"), 0);
+        }
+        assert_eq!(input.take("b", b"typed"), 5);
+        given.extend(&input.waiting);
+        assert!(given == [&paste[..], b"typed"].concat());
+        // Nobody waits for one who will not come back.
+        input.consume(input.front().len());
+        assert_eq!(input.take("b", b"\x1b[200~"), 6);
+        assert_eq!(input.take("a", b"typed"), 0);
+        input.leave("b");
+        assert_eq!(input.take("a", b"typed"), 5);
     }
 
     #[test]

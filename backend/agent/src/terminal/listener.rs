@@ -10,7 +10,9 @@ use shellport_wire::agent::{Refusal, RefusalCode};
 use shellport_wire::frame::{Frame, Kind};
 use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, Role};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
+use super::paste::PATIENCE;
 use super::run::Run;
 use crate::link::FrameReader;
 
@@ -133,7 +135,8 @@ impl Listener {
                 !arrived.bytes.is_empty()
             };
             if waits {
-                room.await;
+                // Also for the rest of another's paste, which may never come.
+                let _ = timeout(PATIENCE, room).await;
             } else {
                 self.arrival.notified().await;
             }

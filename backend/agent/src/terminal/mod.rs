@@ -6,6 +6,7 @@
 mod attach;
 mod input;
 mod listener;
+mod paste;
 mod pty;
 mod run;
 mod screen;
