@@ -5,22 +5,10 @@ use shellport_wire::viewer::Start;
 use crate::support::api::{BEGIN, id};
 use crate::support::backend::{Backend, on_backends};
 use crate::support::http::Client;
+use crate::support::numbers::Numbers;
 use crate::support::plain::Plain;
 use crate::support::server::TestServer;
 use crate::support::viewer::{Viewer, exited};
-
-/// A generator of numbers that look random and are the same in each run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
 
 /// What `seq 1 last` prints on a terminal.
 fn numbered(last: u32) -> Vec<u8> {

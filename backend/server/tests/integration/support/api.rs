@@ -126,20 +126,28 @@ impl Client {
     /// Opens a terminal in which a line of shell runs, and returns its name. The line waits for a
     /// line of input first, so that a viewer that joins with [`BEGIN`] sees everything.
     pub async fn terminal(&self, session: &str, line: &str) -> String {
+        self.terminal_with(session, line, json!({})).await
+    }
+
+    /// As [`Self::terminal`], with further wishes.
+    pub async fn terminal_with(&self, session: &str, line: &str, mut wish: Value) -> String {
         let line = format!("stty -echo; echo ready; read -r go; {line}");
-        let wish = json!({"command": ["/bin/sh", "-c", line]});
+        wish["command"] = json!(["/bin/sh", "-c", line]);
         let terminals = Self::path(session, "/terminals");
         let terminal = self.post(&terminals, &wish).await.expect(201);
         let name = terminal["name"].as_str().unwrap().to_owned();
         let path = format!("{terminals}/{name}");
         until("the line begins", LONG, async || {
             let terminal = self.get(&path).await.expect(200);
-            (terminal["offset"] == "ready\r\n".len()).then_some(())
+            (terminal["offset"] == BEGIN_OFFSET).then_some(())
         })
         .await;
         name
     }
 }
+
+/// How many bytes come before those of the line of [`Client::terminal`].
+pub const BEGIN_OFFSET: u64 = "ready\r\n".len() as u64;
 
 /// The query with which a viewer sees all that the line of [`Client::terminal`] puts out.
 pub const BEGIN: &str = "since=7";

@@ -58,6 +58,11 @@ impl ChildServer {
         })
     }
 
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// `kill -9`.
     pub async fn kill(mut self) {
         ok("killing", self.child.kill().await);
@@ -65,7 +70,7 @@ impl ChildServer {
 
     /// SIGTERM; waits for its end, which has to be a success.
     pub async fn terminate(mut self) {
-        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        let pid = i32::try_from(self.pid()).unwrap();
         ok("SIGTERM", kill(Pid::from_raw(pid), Signal::SIGTERM));
         let status = within("its end", LONG, self.child.wait()).await.unwrap();
         assert!(status.success(), "{status}");

@@ -69,25 +69,35 @@ impl TestServer {
         backend.prepare(path);
         all.extend(flags.iter().map(|&flag| flag.to_owned()));
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let config = config(path, &all);
-        let server = match within("starting", LONG, Server::new(config)).await {
-            Ok(server) => server,
-            Err(error) => return Some(Err(error)),
-        };
+        Some(Self::serve(path, backend, &all).await)
+    }
+
+    /// Starts one with these flags alone, which are like those of `backend`.
+    pub async fn start_with(backend: Backend, flags: &[&str]) -> Self {
+        let directory = directory();
+        let started = Self::serve(directory.path(), backend, flags).await;
+        let mut server = ok("starting", started);
+        server.directory = Some(directory);
+        server
+    }
+
+    async fn serve(path: &Path, backend: Backend, flags: &[&str]) -> Result<Self, StartError> {
+        let config = config(path, flags);
+        let server = within("starting", LONG, Server::new(config)).await?;
         let client = Client {
             address: server.address().unwrap(),
             token: Some(server.token().reveal().to_owned()),
         };
         let (shutdown, ended) = oneshot::channel::<()>();
         let serving = tokio::spawn(server.serve(async { drop(ended.await) }));
-        Some(Ok(Self {
+        Ok(Self {
             client,
             backend,
             directory: None,
             path: path.to_owned(),
             shutdown,
             serving,
-        }))
+        })
     }
 
     /// Where its files are.

@@ -1,5 +1,7 @@
 //! A viewer that speaks frames, and checks every position that it is told.
 
+use std::net::SocketAddr;
+
 use serde_json::json;
 use shellport_wire::exit::Exit;
 use shellport_wire::frame::{Frame, Kind};
@@ -8,7 +10,7 @@ use shellport_wire::viewer::{
 };
 
 use super::http::{Answer, Client};
-use super::websocket::{Incoming, Outgoing, Received, open};
+use super::websocket::{Failure, Incoming, Outgoing, Received, open, try_open};
 
 /// A viewer.
 pub struct Viewer {
@@ -91,14 +93,41 @@ impl Viewer {
         let path = Client::path(session, &format!("/terminals/{terminal}/attach?{query}"));
         let (mut incoming, outgoing, selected) = open(client, &path, headers).await?;
         assert_eq!(selected.as_deref(), Some(SUBPROTOCOL));
-        let first = incoming.next().await;
-        let Received::Text(text) = first else {
-            panic!("no hello: {first:?}");
+        match incoming.next().await {
+            Received::Text(text) => Ok(Self::new(&text, incoming, outgoing)),
+            other => panic!("no hello: {other:?}"),
+        }
+    }
+
+    /// Joins a terminal over an address where the connection may break before that is done; none when it
+    /// has.
+    pub async fn join_over(
+        over: SocketAddr,
+        client: &Client,
+        session: &str,
+        terminal: &str,
+        query: &str,
+    ) -> Option<Self> {
+        let path = Client::path(session, &format!("/terminals/{terminal}/attach?{query}"));
+        let headers = [("sec-websocket-protocol", SUBPROTOCOL)];
+        let (mut incoming, outgoing, _) = match try_open(client, over, &path, &headers).await {
+            Ok(opened) => opened,
+            Err(Failure::Broken(_)) => return None,
+            Err(Failure::Refused(answer)) => panic!("{}: {}", answer.status, answer.text()),
         };
-        let Ok(ServerMessage::Hello(hello)) = serde_json::from_str(&text) else {
-            panic!("no hello: {text}");
+        match incoming.next().await {
+            Received::Text(text) => Some(Self::new(&text, incoming, outgoing)),
+            Received::Closed(1006, _) => None,
+            other => panic!("no hello: {other:?}"),
+        }
+    }
+
+    /// A viewer to whom this was said first.
+    fn new(first: &str, incoming: Incoming, outgoing: Outgoing) -> Self {
+        let Ok(ServerMessage::Hello(hello)) = serde_json::from_str(first) else {
+            panic!("no hello: {first}");
         };
-        Ok(Self {
+        Self {
             output: Vec::new(),
             start: hello.offset,
             snapshot: None,
@@ -117,12 +146,18 @@ impl Viewer {
             hello,
             incoming,
             outgoing,
-        })
+        }
     }
 
     /// The offset that comes next.
     pub fn offset(&self) -> u64 {
         self.start + self.output.len() as u64
+    }
+
+    /// The output so far, which is then forgotten.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.start = self.offset();
+        std::mem::take(&mut self.output)
     }
 
     /// How many bytes this client has typed.
@@ -133,6 +168,11 @@ impl Viewer {
     /// How many of them are known to have been applied.
     pub fn applied(&self) -> u64 {
         self.applied
+    }
+
+    /// How many bytes it may type before more of them have been applied.
+    pub fn room(&self) -> u64 {
+        self.applied + INPUT_WINDOW - self.sent
     }
 
     /// Sends a control message.

@@ -1,10 +1,13 @@
 //! A WebSocket to a terminal, whichever dialect it speaks.
 
+use std::net::SocketAddr;
+
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -30,12 +33,37 @@ pub struct Incoming(SplitStream<WebSocketStream<TcpStream>>);
 /// The sending half.
 pub struct Outgoing(SplitSink<WebSocketStream<TcpStream>, Message>);
 
+/// Why there is none.
+#[derive(Debug)]
+pub enum Failure {
+    /// The server refuses.
+    Refused(Answer),
+    /// The connection broke.
+    Broken(Error),
+}
+
 /// Opens one, or returns the answer of a server that refuses.
 pub async fn open(
     client: &Client,
     path: &str,
     headers: &[(&'static str, &str)],
 ) -> Result<(Incoming, Outgoing, Option<String>), Answer> {
+    let begun = Instant::now();
+    try_open(client, client.address, path, headers)
+        .await
+        .map_err(|failure| match failure {
+            Failure::Refused(answer) => answer,
+            Failure::Broken(error) => panic!("the upgrade, {:?}: {error}", begun.elapsed()),
+        })
+}
+
+/// Opens one over this address, which may not be the server's own, if that goes well.
+pub async fn try_open(
+    client: &Client,
+    over: SocketAddr,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<(Incoming, Outgoing, Option<String>), Failure> {
     let address = format!("ws://{}{path}", client.address);
     let mut request = ok("a request", address.into_client_request());
     let token = client.token.as_ref().map(|token| format!("Bearer {token}"));
@@ -43,7 +71,7 @@ pub async fn open(
     for (name, value) in token.chain(headers.iter().copied()) {
         request.headers_mut().insert(name, value.parse().unwrap());
     }
-    let stream = ok("connecting", TcpStream::connect(client.address).await);
+    let stream = ok("connecting", TcpStream::connect(over).await);
     stream.set_nodelay(true).unwrap();
     match within("the upgrade", LONG, client_async(request, stream)).await {
         Ok((socket, response)) => {
@@ -54,13 +82,13 @@ pub async fn open(
         }
         Err(Error::Http(response)) => {
             let (parts, body) = response.into_parts();
-            Err(Answer {
+            Err(Failure::Refused(Answer {
                 status: StatusCode::from_u16(parts.status.as_u16()).unwrap(),
                 headers: parts.headers,
                 body: body.unwrap_or_default().into(),
-            })
+            }))
         }
-        Err(error) => panic!("the upgrade: {error}"),
+        Err(error) => Err(Failure::Broken(error)),
     }
 }
 
