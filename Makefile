@@ -48,9 +48,12 @@ check: $(frontend_built) ## The quick loop: format, lints, types, unit tests
 test: bootstrap-test build ## Install what the tests need and run every test
 	tools/test.sh test
 
+# Words of docs/performance.md: measurements, and ways to a terminal. None is all.
+ONLY ?=
+
 .PHONY: bench
-bench: bootstrap-test build ## Measure runtimes against each other, and terminals against a raw PTY and the engine's attach
-	tools/test.sh bench
+bench: bootstrap-test build ## Compare runtimes, and terminals with a raw PTY, Docker and other servers; ONLY="echo wetty"
+	tools/test.sh bench $(ONLY)
 
 FUZZ_SECONDS ?= 60
 

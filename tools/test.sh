@@ -2,7 +2,8 @@
 # The recipes behind `make test` and `make bench`: engines up, one command after another, engines down
 # in any case. The first failure ends it, and its code is kept.
 #
-# usage: tools/test.sh test|bench
+# usage: tools/test.sh test
+#        tools/test.sh bench [WORD...]    only these measurements and ways (see docs/performance.md)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -64,6 +65,31 @@ end_to_end_tests() {
   (cd e2e && ../tools/engines.sh exec npx --no-install playwright test)
 }
 
+# has WORD WORDS...: whether it is among them.
+has() {
+  local word=$1 other
+  shift
+  for other in "$@"; do [ "$other" != "$word" ] || return 0; done
+  return 1
+}
+
+benchmarks() {
+  local bench=(cargo bench --config tools/static.toml --package shellport) words=() word
+  for word in "$@"; do [ "$word" = runtimes ] || words+=("$word"); done
+  step "what Shellport is compared with"
+  tools/peers.sh
+  "${bench[@]}" --bench terminal --bench runtimes --no-run
+  engines_up
+  if [ $# = 0 ] || has runtimes "$@"; then
+    step "runtimes"
+    tools/engines.sh exec "${bench[@]}" --offline --bench runtimes
+  fi
+  if [ $# = 0 ] || [ ${#words[@]} -gt 0 ]; then
+    step "terminals"
+    tools/engines.sh exec "${bench[@]}" --offline --bench terminal -- "${words[@]}"
+  fi
+}
+
 case ${1:-} in
   test)
     mkdir -p target
@@ -77,14 +103,11 @@ case ${1:-} in
     tools/leaks.sh
     ;;
   bench)
-    bench=(cargo bench --config tools/static.toml --package shellport)
-    "${bench[@]}" --bench terminal --bench runtimes --no-run
-    engines_up
-    tools/engines.sh exec "${bench[@]}" --offline --bench runtimes
-    tools/engines.sh exec "${bench[@]}" --offline --bench terminal
+    shift
+    benchmarks "$@"
     ;;
   *)
-    echo "usage: tools/test.sh test|bench" >&2
+    echo "usage: tools/test.sh test|bench [WORD...]" >&2
     exit 2
     ;;
 esac

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use super::wait::{Result, STEP, within};
 
 /// Whom to ask, and with which token.
+#[derive(Clone)]
 pub struct Client {
     /// Where the server is.
     pub address: SocketAddr,

@@ -4,6 +4,8 @@
 
 #![expect(clippy::print_stdout, reason = "the table is the benchmark's purpose")]
 
+#[path = "../common/server.rs"]
+mod child;
 mod engine;
 #[path = "../common/http.rs"]
 mod http;

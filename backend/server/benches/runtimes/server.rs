@@ -1,24 +1,18 @@
-//! A server on one runtime: the real program as a child.
+//! A server on one runtime.
 
-use std::fs::File;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use hyper::Method;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::http::Client;
+use super::child;
 use super::wait::{Result, STEP, within};
 
 /// How often a session is looked at that is to stop.
@@ -28,10 +22,7 @@ const LOOK: Duration = Duration::from_millis(1);
 pub struct Server {
     name: String,
     image: &'static str,
-    child: Child,
-    /// What it prints further is not read, but printing must not fail.
-    _stdout: Lines<BufReader<ChildStdout>>,
-    client: Client,
+    child: child::Server,
 }
 
 /// A terminal that has shown its prompt.
@@ -45,53 +36,10 @@ impl Server {
         image: &'static str,
         directory: &Path,
     ) -> Result<Self> {
-        let program = env!("CARGO_BIN_EXE_shellport");
-        let data_dir = directory.join(name);
-        std::fs::create_dir(&data_dir)?;
-        if flags.iter().any(|flag| flag == "--runtime=oci") {
-            let archive = archive()?;
-            let mut import = Command::new(program);
-            import.args(["image", "import"]).arg(archive);
-            let done = import.env("SHELLPORT_DATA_DIR", &data_dir).output().await?;
-            if !done.status.success() {
-                return Err(String::from_utf8_lossy(&done.stderr).into_owned().into());
-            }
-        }
-        let log = data_dir.join("server.log");
-        let mut child = Command::new(program)
-            .args(["serve", "--listen=127.0.0.1:0"])
-            .args(flags)
-            .arg("--data-dir")
-            .arg(&data_dir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(&log)?)
-            .kill_on_drop(true)
-            .spawn()?;
-        let stdout = child.stdout.take().ok_or("the server has no stdout")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let found: Result<String> = within("the server's address", STEP, async {
-            while let Some(line) = lines.next_line().await? {
-                if let Some((_, rest)) = line.split_once("http://") {
-                    return Ok(rest.to_owned());
-                }
-            }
-            Err(std::fs::read_to_string(&log)?.into())
-        })
-        .await
-        .flatten();
-        let found = found?;
-        let address = found.trim().split_once("/#token=");
-        let (address, token) = address.ok_or("the server's address is not understood")?;
         Ok(Self {
             name: name.to_owned(),
             image,
-            child,
-            _stdout: lines,
-            client: Client {
-                address: address.parse()?,
-                token: token.to_owned(),
-            },
+            child: child::Server::start(&directory.join(name), flags).await?,
         })
     }
 
@@ -145,10 +93,11 @@ impl Server {
         if made["state"] != "running" {
             return Err(format!("the session does not run: {made}").into());
         }
-        let address = self.client.address;
+        let client = &self.child.client;
+        let address = client.address;
         let url = format!("ws://{address}/api/v1/sessions/{session}/terminals/main/attach");
         let mut request = url.into_client_request()?;
-        let token = format!("Bearer {}", self.client.token).parse()?;
+        let token = format!("Bearer {}", client.token).parse()?;
         request.headers_mut().insert("authorization", token);
         let stream = TcpStream::connect(address).await?;
         let (mut viewer, _) = client_async(request, stream).await?;
@@ -178,26 +127,11 @@ impl Server {
     }
 
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Value> {
-        self.client.ask(method, path, body).await
+        self.child.client.ask(method, path, body).await
     }
 
     /// Ends it.
     pub async fn end(mut self) -> Result<()> {
-        let pid = self.child.id().ok_or("the server has ended")?;
-        kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)?;
-        within("the server's end", STEP, self.child.wait()).await??;
-        Ok(())
+        self.child.end().await
     }
-}
-
-/// The archive of the tests' images.
-fn archive() -> Result<std::path::PathBuf> {
-    let directory = std::env::var("SHELLPORT_TEST_DIR")?;
-    for entry in std::fs::read_dir(directory)?.flatten() {
-        let archive = entry.path().join("images.tar");
-        if archive.exists() {
-            return Ok(archive);
-        }
-    }
-    Err("the tests' images are not made".into())
 }

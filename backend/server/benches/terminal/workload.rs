@@ -1,4 +1,4 @@
-//! What the terminals put out. The same program runs in all of them.
+//! What the terminals put out. The same programs run in all of them.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,60 +9,104 @@ use super::wait::Result;
 /// Bytes of a block, before its last line is completed.
 const BLOCK: usize = 1024 * 1024;
 
-/// How often a block is put out in one measurement.
-pub const BLOCKS: usize = 96;
+/// Bytes of what a program puts out just before it ends.
+const PIECE: usize = 256 * 1024;
 
-/// What the programs say when they are ready.
+/// What the programs say when they are ready, and nothing behind it.
 pub const READY: &str = "READY";
 
-/// What comes after the last block.
+/// What comes after the last block. No line of a block ends like that.
 const END: &[u8] = b"END\r\n";
 
-/// Sends each byte back, without a line discipline in between.
-pub const ECHO_SCRIPT: &str = "stty raw -echo; printf READY; exec cat";
+/// Puts out so many blocks of a file, each time that it reads `COUNT FILE`, until it reads `exit`.
+pub const FLOOD: &str = "flood.sh";
 
-/// Reads a count and a file's name, and puts the file out that many times by one `cat`, so that no
-/// time goes into starting programs. The PTY makes CR LF of each LF, as it does by default.
-pub fn flood_script(directory: &Path) -> String {
-    format!(
-        "stty -echo; cd '{}'; echo READY; \
-         while read -r count file; do \
-           set --; while [ $# -lt $count ]; do set -- \"$@\" \"$file\"; done; \
-           cat \"$@\"; echo END; \
-         done",
-        directory.display()
-    )
-}
+/// Sends so many bytes back, each by itself, without a line discipline in between:
+/// `echo.sh COUNT`.
+pub const ECHO: &str = "echo.sh";
+
+/// Puts out so many blocks of a file, once: `long.sh COUNT FILE`.
+pub const LONG: &str = "long.sh";
+
+/// Puts out the piece, and ends.
+pub const LAST_WORDS: &str = "last-words.sh";
+
+/// The programs, all for `sh`. One `cat` puts out all blocks, so that no time goes into starting
+/// programs. The PTY makes CR LF of each LF, as it does by default.
+pub const PROGRAMS: [(&str, &str); 4] = [
+    (
+        FLOOD,
+        "stty -echo; cd \"${0%/*}\"; printf READY
+while read -r count file && [ \"$count\" != exit ]; do
+  set --; while [ $# -lt $count ]; do set -- \"$@\" \"$file\"; done
+  cat \"$@\"; echo END
+done
+",
+    ),
+    (
+        ECHO,
+        "stty raw -echo; printf READY; exec dd bs=1 count=$1 2>/dev/null\n",
+    ),
+    (
+        LONG,
+        "cd \"${0%/*}\"; count=$1 file=$2; set --
+while [ $# -lt $count ]; do set -- \"$@\" \"$file\"; done
+exec cat \"$@\"
+",
+    ),
+    (LAST_WORDS, "cd \"${0%/*}\"; printf READY; exec cat piece\n"),
+];
 
 /// A block of output.
 pub struct Workload {
     /// What it is.
     pub name: &'static str,
-    /// Its file.
+    /// Its file, and what it is called in results.
     pub file: &'static str,
     /// What is in the file.
-    pub block: Vec<u8>,
+    block: Vec<u8>,
     /// What the PTY makes of it.
-    rendered: Vec<u8>,
+    pub rendered: Vec<u8>,
 }
 
 /// Plain text, and a coloured log.
 pub static WORKLOADS: LazyLock<[Workload; 2]> = LazyLock::new(|| {
     [
-        Workload::new("plain text", "plain", plain_line),
-        Workload::new("coloured log", "log", log_line),
+        Workload::new("plain text", "plain", BLOCK, plain_line),
+        Workload::new("coloured log", "log", BLOCK, log_line),
     ]
 });
+
+/// What [`LAST_WORDS`] puts out after [`READY`].
+pub static LAST_PIECE: LazyLock<Workload> =
+    LazyLock::new(|| Workload::new("last words", "piece", PIECE, log_line));
+
+/// The files that a terminal needs, and what is in them.
+pub fn files() -> Vec<(&'static str, &'static [u8])> {
+    let workloads = WORKLOADS.iter().chain([&*LAST_PIECE]);
+    let blocks = workloads.map(|it| (it.file, it.block.as_slice()));
+    let programs = PROGRAMS.iter().map(|(file, text)| (*file, text.as_bytes()));
+    blocks.chain(programs).collect()
+}
+
+/// Writes them into a directory of this machine.
+pub fn write_files(directory: &Path) -> Result<()> {
+    for (file, contents) in files() {
+        std::fs::write(directory.join(file), contents)?;
+    }
+    Ok(())
+}
 
 impl Workload {
     fn new(
         name: &'static str,
         file: &'static str,
+        bytes: usize,
         line: impl Fn(&mut Random, &mut Vec<u8>),
     ) -> Self {
         let mut random = Random(1);
         let mut block = Vec::new();
-        while block.len() < BLOCK {
+        while block.len() < bytes {
             line(&mut random, &mut block);
             block.push(b'\n');
         }
@@ -81,68 +125,79 @@ impl Workload {
         }
     }
 
-    /// What is typed to get it.
-    pub fn command(&self) -> String {
-        format!("{BLOCKS} {}\n", self.file)
+    /// What is typed to get so many blocks from [`FLOOD`].
+    pub fn command(&self, blocks: usize) -> String {
+        format!("{blocks} {}\n", self.file)
     }
 
-    /// How many bytes come of it.
-    pub fn len(&self) -> usize {
-        BLOCKS * self.rendered.len() + END.len()
+    /// How many bytes come of so many blocks.
+    pub fn len(&self, blocks: usize) -> usize {
+        blocks * self.rendered.len() + END.len()
     }
 }
 
 /// What has come of a workload so far.
 pub struct Tally<'a> {
     workload: &'a Workload,
+    blocks: usize,
     seen: usize,
-    end: Vec<u8>,
-    compare: bool,
+    /// The offset of the first byte that was not put out, or is not where it was.
+    differs: Option<usize>,
+    tail: Vec<u8>,
 }
 
 impl<'a> Tally<'a> {
-    /// Counts, checks the end and, when asked, compares each byte.
-    pub fn new(workload: &'a Workload, compare: bool) -> Self {
+    /// Of so many blocks.
+    pub fn new(workload: &'a Workload, blocks: usize) -> Self {
         Self {
             workload,
+            blocks,
             seen: 0,
-            end: Vec::new(),
-            compare,
+            differs: None,
+            tail: Vec::new(),
         }
     }
 
-    /// Takes the next bytes in; true when they were the last.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<bool> {
-        let all = self.workload.len();
-        let body = all - END.len();
-        if self.compare {
-            self.compare(&bytes[..bytes.len().min(body.saturating_sub(self.seen))])?;
+    /// Takes the next bytes in and compares them; true when they were the last.
+    pub fn take(&mut self, bytes: &[u8]) -> bool {
+        let body = self.workload.len(self.blocks) - END.len();
+        if self.differs.is_none() {
+            let in_body = bytes.len().min(body.saturating_sub(self.seen));
+            self.compare(&bytes[..in_body]);
         }
-        let from_end = body.saturating_sub(self.seen).min(bytes.len());
-        self.end.extend_from_slice(&bytes[from_end..]);
         self.seen += bytes.len();
-        if self.seen < all {
-            return Ok(false);
-        }
-        if self.seen > all || self.end != END {
-            let (seen, end) = (self.seen, self.end.escape_ascii());
-            return Err(format!("{seen} bytes came instead of {all}; the last are {end}").into());
-        }
-        Ok(true)
+        self.tail
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(END.len())..]);
+        let known = self.tail.len().saturating_sub(END.len());
+        self.tail.drain(..known);
+        self.tail == END
     }
 
-    fn compare(&self, mut bytes: &[u8]) -> Result<()> {
+    fn compare(&mut self, mut bytes: &[u8]) {
         let rendered = &self.workload.rendered;
-        let mut at = self.seen % rendered.len();
+        let mut offset = self.seen;
         while !bytes.is_empty() {
+            let at = offset % rendered.len();
             let count = bytes.len().min(rendered.len() - at);
             let (now, rest) = bytes.split_at(count);
             if now != &rendered[at..at + count] {
-                return Err(format!("other bytes than were put out, after {}", self.seen).into());
+                self.differs = Some(offset);
+                return;
             }
-            (bytes, at) = (rest, 0);
+            (bytes, offset) = (rest, offset + count);
         }
-        Ok(())
+    }
+
+    /// What is wrong with what has come, if anything.
+    pub fn fault(&self) -> Option<String> {
+        let all = self.workload.len(self.blocks);
+        match (self.seen, self.differs) {
+            (seen, None) if seen == all => None,
+            (seen, None) => Some(format!("{seen} bytes instead of {all}")),
+            (seen, Some(offset)) => Some(format!(
+                "other bytes than were put out, after {offset}; {seen} instead of {all}"
+            )),
+        }
     }
 }
 
