@@ -107,7 +107,13 @@ async fn bench() -> Result<()> {
         let memory = used as f64 / IDLE as f64 / f64::from(1 << 20);
         rows.push((subject.name().to_owned(), medians, memory));
     }
-    report(&rows, Path::new("../../target/bench/runtimes.json"))?;
+    report(
+        &rows,
+        Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../target/bench/runtimes.json"
+        )),
+    )?;
     for subject in subjects {
         if let Subject::Server(server) = subject {
             server.end().await?;

@@ -69,12 +69,13 @@ async fn bench() -> Result<()> {
     let keys = if needs_ways { &selection.ways[..] } else { &[] };
     let mut bench = Bench {
         report: Report::new()?,
-        ways: ways::start(keys, directory.path()).await,
+        ways: Vec::new(),
         directory: directory.path().to_owned(),
         rounds: rounds(),
     };
     let result = tokio::select! {
         result = within("the benchmark", LIMIT, async {
+            ways::start(&mut bench.ways, keys, directory.path()).await?;
             for measure in selection.measures {
                 measure.run(&mut bench).await?;
             }

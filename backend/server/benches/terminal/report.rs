@@ -22,8 +22,7 @@ pub struct Report {
 impl Report {
     /// An empty one, which says where it is made.
     pub fn new() -> Result<Self> {
-        // The only directory of the target that Cargo names is target/tmp.
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../bench");
+        let directory = results();
         fs::create_dir_all(&directory)?;
         let load = load();
         let mut report = Self {
@@ -106,6 +105,11 @@ impl Report {
         self.text.push_str(line);
         self.text.push('\n');
     }
+}
+
+/// Where results are, and what is compared is installed, wherever Cargo builds.
+pub fn results() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench")
 }
 
 fn machine() -> String {

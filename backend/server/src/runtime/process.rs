@@ -4,7 +4,7 @@
 //! The agent leads a session of its own and outlives the server; a later one finds it by its
 //! socket.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -146,6 +146,10 @@ impl Runtime for ProcessRuntime {
 
     async fn kill(&self, id: &SessionId) -> Result<(), RuntimeError> {
         let Ok(stream) = socket::connect(&self.run, id).await else {
+            // It may be about to listen, where nobody would reach it any more.
+            if let Some(agent) = agent_of(&socket::directory(&self.run, id)) {
+                kill_tree(agent);
+            }
             return Ok(());
         };
         let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
@@ -172,6 +176,18 @@ impl Runtime for ProcessRuntime {
     async fn close(&self) -> Result<(), RuntimeError> {
         Ok(())
     }
+}
+
+/// The agent whose socket is, or is to be, in this directory.
+fn agent_of(directory: &Path) -> Option<i32> {
+    let wanted = format!("\0init\0{}\0", directory.display());
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut found = entries.filter_map(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let is_it = String::from_utf8_lossy(&line).contains(&wanted);
+        entry.file_name().to_str()?.parse().ok().filter(|_| is_it)
+    });
+    found.next()
 }
 
 /// Kills a process and everything below it.

@@ -48,7 +48,7 @@ pub async fn run(bench: &mut Bench) -> Result<Value> {
         before.push(processes.cpu()?);
     }
     sleep(WATCH).await;
-    let (mut rows, mut figures, mut worst) = (Vec::new(), Map::new(), 0.0_f64);
+    let (mut rows, mut figures, mut own) = (Vec::new(), Map::new(), Vec::new());
     for ((way, processes), before) in watched.iter().zip(&before) {
         let used: Duration = processes
             .cpu_since(before)?
@@ -59,7 +59,7 @@ pub async fn run(bench: &mut Bench) -> Result<Value> {
         rows.push(vec![way.name().to_owned(), format!("{millis:.2}")]);
         figures.insert(way.key().to_owned(), json!(millis));
         if way.key().starts_with("shellport") {
-            worst = worst.max(millis);
+            own.push(millis);
         }
     }
     if let Some(ended) = readers.try_join_next() {
@@ -67,9 +67,11 @@ pub async fn run(bench: &mut Bench) -> Result<Value> {
     }
     let columns = ["idle, each viewer", "ms/min"];
     bench.report.table(&columns, &rows);
-    let what = format!("less than {TARGET} ms/min of Shellport");
-    let figure = format!("{worst:.2}");
-    bench.report.target(&what, figure, worst < TARGET);
+    if let Some(worst) = own.into_iter().max_by(f64::total_cmp) {
+        let what = format!("less than {TARGET} ms/min of Shellport");
+        let figure = format!("{worst:.2}");
+        bench.report.target(&what, figure, worst < TARGET);
+    }
     Ok(json!({"ms_per_minute": figures}))
 }
 

@@ -54,13 +54,14 @@ pub async fn run(bench: &mut Bench) -> Result<Value> {
     }
     let columns = ["Ctrl-C in a flood", "ms", "of raw", "longest ms"];
     bench.report.table(&columns, &rows);
-    let own = all
-        .iter()
-        .filter(|it| it.way.key().starts_with("shellport"));
-    let slowest = own.map(|it| median(&it.rounds)).fold(0.0, f64::max);
-    let what = format!("within {TARGET} ms on each runtime");
-    let met = slowest <= TARGET;
-    bench.report.target(&what, format!("{slowest:.1}"), met);
+    let own = all.iter();
+    let own = own.filter(|it| it.way.key().starts_with("shellport"));
+    let slowest = own.map(|it| median(&it.rounds)).max_by(f64::total_cmp);
+    if let Some(slowest) = slowest {
+        let what = format!("within {TARGET} ms on each runtime");
+        let met = slowest <= TARGET;
+        bench.report.target(&what, format!("{slowest:.1}"), met);
+    }
     Ok(by_way(
         &all,
         |rounds| json!({"median_ms": median(rounds), "rounds_ms": rounds}),

@@ -6,6 +6,7 @@ mod peers;
 mod raw;
 mod shellport;
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,16 +81,26 @@ pub const KEYS: [&str; 10] = [
 /// The way that all others are compared with.
 pub const RAW: &str = "raw";
 
-/// Starts the ways with these keys. One that is not possible here is told and left out.
-pub async fn start(keys: &[&'static str], directory: &Path) -> Vec<Arc<dyn Way>> {
-    let mut ways: Vec<Arc<dyn Way>> = Vec::new();
+/// Why a way cannot be measured here, which is no fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Absent(String);
+
+/// Starts the ways with these keys, behind those that are there already. One that is absent is told
+/// and left out, and so is a peer that does not start.
+pub async fn start(
+    ways: &mut Vec<Arc<dyn Way>>,
+    keys: &[&'static str],
+    directory: &Path,
+) -> Result<()> {
     for key in keys {
         match start_one(key, directory).await {
             Ok(way) => ways.push(way),
-            Err(error) => println!("skip: no {key}: {error}"),
+            Err(error) if error.is::<Absent>() => println!("skip: no {key}: {error}"),
+            Err(error) => return Err(format!("{key}: {error}").into()),
         }
     }
-    ways
+    Ok(())
 }
 
 async fn start_one(key: &'static str, directory: &Path) -> Result<Arc<dyn Way>> {
@@ -101,9 +112,19 @@ async fn start_one(key: &'static str, directory: &Path) -> Result<Arc<dyn Way>> 
         "shellport-docker" => Arc::new(Shellport::on_docker(directory).await?),
         "shellport-oci" => Arc::new(Shellport::on_oci(directory).await?),
         "shellport-process" => Arc::new(Shellport::on_process(directory).await?),
-        "terminado" => Arc::new(peers::terminado(directory).await?),
-        "wetty" => Arc::new(peers::wetty(directory).await?),
-        "node-pty" => Arc::new(peers::node_pty(directory).await?),
+        "terminado" => Arc::new(peers::terminado(directory).await.map_err(absent)?),
+        "wetty" => Arc::new(peers::wetty(directory).await.map_err(absent)?),
+        "node-pty" => Arc::new(peers::node_pty(directory).await.map_err(absent)?),
         other => return Err(format!("there is no way {other}").into()),
     })
+}
+
+fn absent(why: impl Display) -> Absent {
+    Absent(why.to_string())
+}
+
+/// The address of the tests' Docker Engine.
+fn docker_address() -> std::result::Result<String, Absent> {
+    let variable = "SHELLPORT_TEST_DOCKER";
+    std::env::var(variable).map_err(|_| Absent(format!("{variable} is not set")))
 }

@@ -11,7 +11,7 @@ use super::super::super::processes::Processes;
 use super::super::super::wait::Result;
 use super::super::raw::Pty;
 use super::super::shellport::DIRECTORY;
-use super::super::{Place, Way};
+use super::super::{Place, Way, absent};
 use super::engine::Engine;
 
 /// A container, and a client in it for each terminal.
@@ -26,7 +26,7 @@ impl Cli {
     /// Starts the container on the engine of the tests, when there is a client.
     pub async fn new() -> Result<Self> {
         let version = Command::new("docker").arg("--version").output().await;
-        version.map_err(|error| format!("docker: {error}"))?;
+        version.map_err(absent)?;
         let engine = Engine::new().await?;
         let container = engine.create(&["sleep", "infinity"]).await?;
         engine.start(&container).await?;

@@ -15,7 +15,8 @@ use super::super::super::connection::Connection;
 use super::super::super::processes::{Processes, find, parent};
 use super::super::super::wait::{Result, STEP, within};
 use super::super::super::workload::files;
-use super::super::shellport::{CPUS, DIRECTORY, DOCKER, IMAGE, MEMORY};
+use super::super::docker_address;
+use super::super::shellport::{CPUS, DIRECTORY, IMAGE, MEMORY};
 
 /// Bytes asked for in one read.
 const READ: usize = 64 * 1024;
@@ -33,7 +34,7 @@ pub struct Engine {
 impl Engine {
     /// The one of the tests.
     pub async fn new() -> Result<Self> {
-        let address = std::env::var(DOCKER).map_err(|_| format!("{DOCKER} is not set"))?;
+        let address = docker_address()?;
         let socket = address
             .strip_prefix("unix://")
             .ok_or("only an engine on this machine can be measured: unix://…")?;

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::super::super::connection::Terminal;
 use super::super::super::processes::Processes;
+use super::super::super::report::results;
 use super::super::super::wait::{Result, STEP, within};
 use super::super::{Place, Way};
 use super::socket::{Dialect, Socket};
@@ -38,8 +39,7 @@ pub struct Peer {
 
 /// Where the peers are installed.
 pub fn installed() -> PathBuf {
-    // The only directory of the target that Cargo names is target/tmp.
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("../bench/peers")
+    results().join("peers")
 }
 
 /// Where the servers are that were written for this benchmark.

@@ -13,13 +13,10 @@ use super::super::http::Client;
 use super::super::processes::{Processes, find};
 use super::super::server::Server;
 use super::super::wait::{Result, STEP, within};
-use super::{Place, Way};
+use super::{Place, Way, absent, docker_address};
 
 use self::session::Session;
 pub use self::viewer::{Step, Viewer};
-
-/// The variable with the address of the tests' Docker Engine.
-pub const DOCKER: &str = "SHELLPORT_TEST_DOCKER";
 
 /// The image of every container here.
 pub const IMAGE: &str = "shellport-test/debian:1";
@@ -45,7 +42,7 @@ pub struct Shellport {
 impl Shellport {
     /// On the Docker Engine of the tests.
     pub async fn on_docker(directory: &Path) -> Result<Self> {
-        let engine = std::env::var(DOCKER).map_err(|_| format!("{DOCKER} is not set"))?;
+        let engine = docker_address()?;
         let flags = ["--runtime=docker".to_owned(), format!("--engine={engine}")];
         let names = ("Shellport, docker", "shellport-docker");
         Self::start(names, directory, &flags, DIRECTORY.to_owned()).await
@@ -53,6 +50,8 @@ impl Shellport {
 
     /// On the engine in the program itself.
     pub async fn on_oci(directory: &Path) -> Result<Self> {
+        let images = std::env::var("SHELLPORT_TEST_DIR");
+        images.map_err(|_| absent("there are no test images (SHELLPORT_TEST_DIR is not set)"))?;
         let flags = ["--runtime=oci", "--oci-engine=embedded"].map(str::to_owned);
         let names = ("Shellport, oci", "shellport-oci");
         Self::start(names, directory, &flags, DIRECTORY.to_owned()).await
