@@ -24,10 +24,6 @@ enum Meter {
     Own,
     /// A whole process, threads that have ended included.
     Process(ClockId),
-    /// A process but for one thread, whose times this file tells.
-    ProcessWithout(ClockId, String),
-    /// That thread.
-    Thread(String),
 }
 
 impl Processes {
@@ -43,23 +39,6 @@ impl Processes {
     /// Adds a process.
     pub fn add(&mut self, name: &'static str, pid: u32) -> Result<()> {
         let meter = Meter::Process(clock(pid)?);
-        self.0.push(Part { name, pid, meter });
-        Ok(())
-    }
-
-    /// Adds a process, with one of its threads as a part of its own.
-    pub fn add_with_thread(
-        &mut self,
-        name: &'static str,
-        pid: u32,
-        thread: (&'static str, &str),
-    ) -> Result<()> {
-        let (thread_name, comm) = thread;
-        let times = thread_times(pid, comm)?;
-        let clock = clock(pid)?;
-        let meter = Meter::ProcessWithout(clock, times.clone());
-        self.0.push(Part { name, pid, meter });
-        let (name, meter) = (thread_name, Meter::Thread(times));
         self.0.push(Part { name, pid, meter });
         Ok(())
     }
@@ -102,11 +81,6 @@ impl Meter {
         Ok(match self {
             Self::Own => clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into(),
             Self::Process(clock) => clock_gettime(*clock)?.into(),
-            Self::ProcessWithout(clock, thread) => {
-                let all: Duration = clock_gettime(*clock)?.into();
-                all.saturating_sub(on_cpu(thread)?)
-            }
-            Self::Thread(thread) => on_cpu(thread)?,
         })
     }
 }
@@ -115,24 +89,6 @@ impl Meter {
 fn clock(pid: u32) -> Result<ClockId> {
     let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid)?));
     clock.map_err(|error| format!("process {pid}: {error}").into())
-}
-
-/// The file with the times of a process's thread of this name.
-fn thread_times(pid: u32, comm: &str) -> Result<String> {
-    for entry in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
-        let directory = entry.path();
-        if fs::read_to_string(directory.join("comm"))?.trim_end() == comm {
-            return Ok(directory.join("schedstat").display().to_string());
-        }
-    }
-    Err(format!("process {pid} has no thread {comm}").into())
-}
-
-/// The first of a schedstat's numbers: nanoseconds on a CPU.
-fn on_cpu(schedstat: &str) -> Result<Duration> {
-    let text = fs::read_to_string(schedstat)?;
-    let nanos = text.split_whitespace().next().unwrap_or_default().parse()?;
-    Ok(Duration::from_nanos(nanos))
 }
 
 /// Bytes of memory.

@@ -34,9 +34,9 @@ export class Mouse {
 
   #pressed(event: MouseEvent): void {
     if (event.button !== 0) return;
-    // The button may be let go outside of the terminal; xterm.js selects before this.
-    const released = () => setTimeout(() => this.#select());
-    document.addEventListener("mouseup", released, { once: true, signal: this.#ended.signal });
+    // The button may be let go outside of the terminal. xterm.js, which listens to the document, has
+    // selected before the window hears of it.
+    window.addEventListener("mouseup", () => this.#select(), { once: true, signal: this.#ended.signal });
   }
 
   #select(): void {

@@ -155,8 +155,7 @@ impl Way for Shellport {
         let mut processes = Processes::default();
         processes.add("server", self.pid().await?)?;
         for session in &*self.sessions.lock().await {
-            let screen = ("screen", "painter");
-            processes.add_with_thread("agent", session.agent, screen)?;
+            processes.add("agent", session.agent)?;
         }
         Ok(processes)
     }
