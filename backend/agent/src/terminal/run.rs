@@ -19,7 +19,7 @@ use shellport_wire::exit::{Exit, Reason};
 use shellport_wire::frame::MAX_PAYLOAD;
 use shellport_wire::viewer::{Line, Size};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::input::Input;
 use super::pty::Pty;
@@ -43,8 +43,12 @@ const READ: usize = 4 * 1024;
 /// On a screen with more cells, proportionally less: two bytes may clear all of them.
 const MANY_CELLS: usize = 64 * 1024;
 
-/// The most output of one terminal before others get their turn.
-const TURN: usize = 16 * 1024;
+/// Viewers are told at once of output that is less than this, as a key's echo is.
+const LITTLE: usize = 1024;
+
+/// And of more of it this often, while it keeps coming: to put out each piece by itself would cost more
+/// than to draw it.
+const PACE: Duration = Duration::from_millis(1);
 
 /// After the program's end, output is waited for this long after the last of it, when some other
 /// process keeps the PTY open and there is no end of file.
@@ -184,10 +188,12 @@ impl Run {
     /// Reads the PTY until the program has ended and everything it wrote has been read.
     async fn read(&self, pty: &Pty, mut process: Process) -> ended::Seen {
         let mut buffer = vec![0; READ];
-        // Bytes that viewers have not been told of, and those of this turn.
-        let (mut untold, mut turn) = (0, 0);
+        // Bytes that viewers have not been told of, and when they last were.
+        let mut untold = 0;
+        let mut told = Instant::now();
         let seen = loop {
             let paused = self.is_paused();
+            let is_due = untold < LITTLE || told.elapsed() >= PACE;
             let most = most(self.state.borrow().settings.current().size);
             tokio::select! {
                 biased;
@@ -197,28 +203,29 @@ impl Run {
                     Ok(count) if count > 0 => {
                         self.output(&buffer[..count]);
                         untold += count;
-                        turn += count;
                         if untold >= MAX_PAYLOAD {
-                            untold = 0;
+                            (untold, told) = (0, Instant::now());
                             self.tell(pty);
                         }
                     }
                     // Nobody has the other side open. The program may open it again.
-                    Ok(_) | Err(_) => tokio::select! {
-                        seen = &mut process.ended => break ended::seen(seen),
-                        () = sleep(REOPEN) => {}
-                    },
+                    Ok(_) | Err(_) => {
+                        untold = 0;
+                        self.tell(pty);
+                        tokio::select! {
+                            seen = &mut process.ended => break ended::seen(seen),
+                            () = sleep(REOPEN) => {}
+                        }
+                    }
                 },
-                () = ready(()), if untold > 0 => {
-                    untold = 0;
+                () = ready(()), if untold > 0 && is_due => {
+                    (untold, told) = (0, Instant::now());
                     self.tell(pty);
                 }
+                () = sleep_until(told + PACE), if untold > 0 && !is_due => {}
             }
             // A flood must not keep the others' keystrokes waiting.
-            if turn >= TURN {
-                turn = 0;
-                tokio::task::yield_now().await;
-            }
+            tokio::task::yield_now().await;
         };
         // What the program wrote before its end is in the PTY by now, but not all of it may have
         // been handed over to this side. It fits the journal, so nobody is waited for.
