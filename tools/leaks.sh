@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Fails when the tests left anything behind: a container or a labelled network in the tests' engines,
 # a process, a cgroup, a bridge, a loop device, or a socket or mount under the temporary directory. Run before tools/engines.sh down.
+#
+#   tools/leaks.sh             look
+#   tools/leaks.sh remember    note what is there before the tests, which is not theirs
 set -euo pipefail
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 dir=$(realpath -m "${SHELLPORT_TEST_DIR:-$tools/../target/test-engines}")
 temporary=${TMPDIR:-/tmp}
-readonly tools dir temporary
+before=$tools/../target/left-before
+readonly tools dir temporary before
 
 if [ -e "$dir/env" ]; then
   # shellcheck source=/dev/null
@@ -67,6 +71,11 @@ bridges() {
 # Of containers whose files are limited.
 devices() { losetup --noheadings --output BACK-FILE | grep "^$temporary/shellport" | sed 's/^/loop device: /' || true; }
 
+if [ "${1:-}" = remember ]; then
+  { cgroups; devices; } >"$before"
+  exit
+fi
+
 found=$(
   [ -z "${SHELLPORT_TEST_DOCKER:-}" ] || in_engine docker "$SHELLPORT_TEST_DOCKER"
   [ -z "${SHELLPORT_TEST_PODMAN:-}" ] || in_engine podman "$SHELLPORT_TEST_PODMAN"
@@ -77,6 +86,9 @@ found=$(
   devices
   sockets
 )
+if [ -e "$before" ]; then
+  found=$(grep -vxFf "$before" <<<"$found" || true)
+fi
 if [ -n "$found" ]; then
   echo "left behind by the tests:" >&2
   echo "$found" >&2

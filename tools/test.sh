@@ -94,6 +94,7 @@ case ${1:-} in
   test)
     mkdir -p target
     touch target/tests-started
+    tools/leaks.sh remember
     static_program
     unit_tests
     engines_up
