@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shellport_wire::agent::{Attach, Behind, Refusal, RefusalCode, Response};
 use shellport_wire::frame::{Kind, MAX_PAYLOAD};
-use shellport_wire::viewer::{Hello, INPUT_WINDOW, Line, Role, ServerMessage, Size, Start, WINDOW};
+use shellport_wire::viewer::{Hello, INPUT_WINDOW, Line, ServerMessage, Size, Start, WINDOW};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -138,7 +138,6 @@ impl Seat {
             let viewer = Viewer {
                 role: attach.role,
                 size: own_size,
-                answers: attach.role == Role::Writer && start != Start::Snapshot,
                 cursor,
                 wake: Rc::clone(&wake),
             };
@@ -190,17 +189,19 @@ impl Seat {
     /// Sends a snapshot, and goes on where it is valid.
     async fn draw(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
         let snapshot = {
-            let mut state = self.listener.run.state.borrow_mut();
+            let run = &self.listener.run;
+            let mut state = run.state.borrow_mut();
+            let state = &mut *state;
             let is_writer = state
                 .viewers
                 .writer()
                 .is_some_and(|(it, _)| it == self.listener.id);
-            // What is asked until now is answered already, and must not come to one who answers.
-            let snapshot = state.take_snapshot(is_writer);
+            // What was asked until now is answered, and must not come to one who would answer it again.
+            let was_asked = run.answer_unsent(state, self.listener.id);
+            let snapshot = state.take_snapshot(is_writer || was_asked);
             let Some(viewer) = state.viewers.get_mut(self.listener.id) else {
                 return Ok(());
             };
-            viewer.answers = self.listener.role == Role::Writer;
             viewer.cursor.jump(snapshot.offset, snapshot.number);
             snapshot
         };
@@ -288,10 +289,7 @@ impl Seat {
                 Step::Send(ServerMessage::Resize { size, offset })
             }
             Next::Gap(from, to) => Step::Send(ServerMessage::Gap { from, to }),
-            Next::Snapshot => {
-                viewer.answers = false;
-                Step::Draw
-            }
+            Next::Snapshot => Step::Draw,
             Next::Wait => Step::Wait,
             Next::UpToDate => match &state.exit {
                 Some(exit) => Step::Last(ServerMessage::Exit {
@@ -307,6 +305,9 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.listener.run.state.borrow_mut();
+        self.listener
+            .run
+            .answer_unsent(&mut state, self.listener.id);
         state.viewers.remove(self.listener.id);
         state.input.leave(&self.listener.client);
         state.settle();

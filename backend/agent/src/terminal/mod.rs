@@ -3,6 +3,7 @@
 //! A start and all that came of it is a [`Run`]. Its viewers stay with it: one that has not read
 //! everything yet when the program is started again reads on, to the exit.
 
+mod asked;
 mod attach;
 mod input;
 mod listener;

@@ -21,6 +21,7 @@ use shellport_wire::viewer::{Line, Size};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::asked::Asked;
 use super::input::Input;
 use super::pty::Pty;
 use super::screen::Screen;
@@ -88,6 +89,7 @@ pub struct State {
     pub settings: Settings,
     pub input: Input,
     pub viewers: Viewers,
+    pub asked: Asked,
     /// As it was last seen.
     pub line: Line,
     pub exit: Option<Exit>,
@@ -123,6 +125,7 @@ impl Run {
                 snapshot: Weak::new(),
                 input,
                 viewers: Viewers::default(),
+                asked: Asked::default(),
                 line: pty.line(),
                 exit: None,
                 pty: Some(Rc::clone(&pty)),
@@ -255,12 +258,32 @@ impl Run {
         state.journal.push(bytes);
         state.screen.advance(bytes);
         let answers = state.screen.take_answers();
-        // The writer's own terminal answers what the program asks.
-        let answered = state.viewers.writer().is_some_and(|(_, it)| it.answers);
-        if !answers.is_empty() && !answered {
-            state.input.answer(&answers);
-            self.typed.notify_one();
+        if answers.is_empty() {
+            return;
         }
+        match state.viewers.writer() {
+            // Its own terminal answers what the program asks.
+            Some((number, writer)) => {
+                let (position, end) = (writer.cursor.position(), state.journal.end());
+                state.asked.ask(number, position, end, answers);
+            }
+            None => self.answer(state, &answers),
+        }
+    }
+
+    /// Answers what this viewer was to answer and will not be sent; whether there is any of that.
+    pub fn answer_unsent(&self, state: &mut State, viewer: u64) -> bool {
+        let position = state.viewers.get_mut(viewer).map(|it| it.cursor.position());
+        let answers = state
+            .asked
+            .take_unsent(viewer, position.unwrap_or_default());
+        self.answer(state, &answers);
+        !answers.is_empty()
+    }
+
+    fn answer(&self, state: &mut State, answers: &[u8]) {
+        state.input.answer(answers);
+        self.typed.notify_one();
     }
 
     /// Tells the viewers that there is output, and how the terminal treats what is typed now: the kernel

@@ -18,8 +18,6 @@ pub struct Viewer {
     pub role: Role,
     /// Its own size.
     pub size: Size,
-    /// Whether its terminal answers what is asked in output from here on, when it is the writer.
-    pub answers: bool,
     /// Where it stands.
     pub cursor: Cursor,
     /// There is something for it.
@@ -134,7 +132,6 @@ mod tests {
         Viewer {
             role,
             size,
-            answers: false,
             cursor: Cursor::current(0, &settings, Behind::Snapshot),
             wake: Rc::default(),
         }

@@ -2,15 +2,11 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use super::cgroup::Cgroup;
 use super::directory::Directory;
 use super::engine::Engine;
 use super::monitor;
-
-/// How long the kernel may take to let go of a cgroup.
-const REMOVAL: Duration = Duration::from_secs(20);
 
 /// Removes it, but for the directory. `program` is this one.
 ///
@@ -24,7 +20,7 @@ pub async fn clear(directory: &Directory, engine: &Engine, program: &Path) -> io
     // It may know nothing of it.
     let _ = delete.arg(&container.id).run().await;
     if let Some(cgroup) = &container.cgroup {
-        Cgroup::new(cgroup).end(REMOVAL).await?;
+        Cgroup::new(cgroup).end().await?;
     }
     monitor::clear(program, directory).await
 }

@@ -148,6 +148,31 @@ async fn two_hundred_watch_a_flood(path: &Path, backend: Backend) {
 }
 on_children!(two_hundred_watch_a_flood: process, embedded);
 
+async fn what_the_writer_never_hears_is_answered(server: &TestServer) {
+    const FLOOD: &str = "seq 1 300000";
+    let client = &server.client;
+    let session = client.session().await;
+    let listen = "dd bs=1 count=7 2>/dev/null | tail -c +2";
+    let line =
+        format!("stty raw; {FLOOD}; printf '\\033[c'; {FLOOD}; got=$({listen}); echo \"got $got\"");
+    let terminal = client.terminal(&session, &line).await;
+    let mut writer = Viewer::attach(client, &session, &terminal, BEGIN).await;
+    let watching = format!("{BEGIN}&role=reader");
+    let mut reader = Viewer::attach(client, &session, &terminal, &watching).await;
+    writer.line("go").await;
+    // It does not read meanwhile, and is shown the screen after the question.
+    reader.until_offset(3_900_000).await;
+    tokio::join!(writer.drain(), reader.drain());
+    assert!(writer.snapshots > 0);
+    let said = String::from_utf8_lossy(&reader.output);
+    assert!(
+        said.ends_with("got [?1;2c\n"),
+        "{:?}",
+        &said[said.len() - 50..]
+    );
+}
+on_backends!(what_the_writer_never_hears_is_answered: process, embedded);
+
 /// The most viewers of a terminal.
 const MOST: usize = 256;
 

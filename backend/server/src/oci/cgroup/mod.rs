@@ -24,6 +24,9 @@ const ROOT: &str = "/sys/fs/cgroup";
 /// Where an empty one of version 2 is beside those of version 1.
 pub const UNIFIED: &str = "/sys/fs/cgroup/unified";
 
+/// How long the kernel may take to let go of a group.
+const REMOVAL: Duration = Duration::from_secs(20);
+
 /// Which hierarchies a machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -162,12 +165,12 @@ impl Cgroup {
         found
     }
 
-    /// Kills what is in it, and removes it as soon as the kernel lets go of it, within `limit`.
+    /// Kills what is in it, and removes it as soon as the kernel lets go of it.
     ///
     /// # Errors
     /// When the kernel does not.
-    pub async fn end(&self, limit: Duration) -> io::Result<()> {
-        let deadline = Instant::now() + limit;
+    pub async fn end(&self) -> io::Result<()> {
+        let deadline = Instant::now() + REMOVAL;
         loop {
             for pid in self.processes() {
                 // It may have ended meanwhile.

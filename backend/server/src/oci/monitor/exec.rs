@@ -15,7 +15,7 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::frame::{Frame, Message, Wish, split};
-use super::life::{REMOVAL, ending, exit, open};
+use super::life::{ending, exit, open};
 use super::service::{Service, Target};
 use crate::id::random_tag;
 use crate::oci::account::Account;
@@ -113,7 +113,7 @@ async fn begin_in(
             let ended = timeout(Duration::ZERO, container_ends.readable()).await;
             // The embedded engine makes the cgroup again, when it has just gone with the container.
             if let (Ok(_), Some(cgroup)) = (ended, &container.cgroup) {
-                Cgroup::new(cgroup).end(REMOVAL).await?;
+                Cgroup::new(cgroup).end().await?;
             }
             return Err(error);
         }

@@ -36,9 +36,6 @@ use crate::oci::network::{self, Connected};
 use crate::oci::root;
 use crate::system::register;
 
-/// How long the kernel may take to let go of a container's cgroup.
-pub(super) const REMOVAL: Duration = Duration::from_secs(20);
-
 /// How long an engine may take to make a terminal.
 const CREATION: Duration = Duration::from_mins(1);
 
@@ -300,7 +297,7 @@ async fn clean_up(directory: &Directory, container: &Container, engine: &Engine)
         tracing::debug!(%error, "the engine does not delete the container");
     }
     if let Some(cgroup) = &container.cgroup
-        && let Err(error) = Cgroup::new(cgroup).end(REMOVAL).await
+        && let Err(error) = Cgroup::new(cgroup).end().await
     {
         tracing::warn!(%error, "the container's cgroup cannot be removed");
     }
