@@ -22,7 +22,7 @@ use crate::exec::{Exec, Execs};
 use crate::name;
 use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
-use crate::terminal::Terminal;
+use crate::terminal::{Painter, Terminal};
 
 /// The most terminals, ended ones included.
 const MAX_TERMINALS: usize = 32;
@@ -33,6 +33,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// The state of one sandbox.
 pub struct Agent {
     reaper: Rc<Reaper>,
+    painter: Painter,
     terminals: RefCell<BTreeMap<String, Rc<Terminal>>>,
     execs: Rc<Execs>,
     shell: Vec<String>,
@@ -48,11 +49,12 @@ impl Agent {
     /// process, which is started.
     ///
     /// # Errors
-    /// When the reaper cannot be started.
+    /// When the reaper or the painter cannot be started.
     pub fn new(command: Vec<String>) -> io::Result<Rc<Self>> {
         let is_shell = is_shell(&command);
         let agent = Rc::new(Self {
             reaper: Reaper::start()?,
+            painter: Painter::start()?,
             terminals: RefCell::default(),
             execs: Rc::default(),
             shell: if is_shell {
@@ -97,7 +99,7 @@ impl Agent {
                 let writes = attach.role == Role::Writer;
                 let restarts = writes && attach.restart && terminal.has_ended();
                 if restarts {
-                    terminal.restart(attach.size, &self.reaper)?;
+                    terminal.restart(attach.size, &self.reaper, &self.painter)?;
                 }
                 Ok((terminal, restarts))
             }
@@ -131,7 +133,7 @@ impl Agent {
             let message = format!("there are {MAX_TERMINALS} terminals already; close one first");
             return refuse(RefusalCode::TooMany, message);
         }
-        let terminal = Terminal::open(open, &self.shell, &self.reaper)?;
+        let terminal = Terminal::open(open, &self.shell, &self.reaper, &self.painter)?;
         self.terminals
             .borrow_mut()
             .insert(name, Rc::clone(&terminal));

@@ -143,7 +143,6 @@ fn as_root(work: impl FnOnce() -> ExitCode) -> ExitCode {
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads())
         .enable_all()
         .build();
     runtime.expect("threads can be started").block_on(work)
@@ -159,12 +158,6 @@ fn allow_connections() {
     if let Err(error) = raised {
         tracing::warn!(%error, "there may be few descriptors");
     }
-}
-
-/// Half as many as there are processors: the sandboxes need the others, and one thread that has something to
-/// do wakes the next one, which is as late for a key as it is early for a flood.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2))
 }
 
 /// Does what has to do with containers, and ends as it says.

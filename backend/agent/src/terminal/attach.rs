@@ -186,33 +186,31 @@ impl Seat {
         }
     }
 
-    /// Sends a snapshot, and goes on where it is valid.
+    /// Sends a snapshot, and goes on where it is valid. It stays due when the journal has moved on
+    /// beyond that meanwhile.
     async fn draw(&mut self, writer: &mut FrameWriter) -> io::Result<()> {
-        let snapshot = {
-            let run = &self.listener.run;
+        self.redraw = true;
+        let (run, id) = (Rc::clone(&self.listener.run), self.listener.id);
+        let snapshot = run.snapshot(id).await?;
+        let (offset, end) = (snapshot.offset, snapshot.end);
+        {
             let mut state = run.state.borrow_mut();
-            let state = &mut *state;
-            let is_writer = state
-                .viewers
-                .writer()
-                .is_some_and(|(it, _)| it == self.listener.id);
-            // What was asked until now is answered, and must not come to one who would answer it again.
-            let was_asked = run.answer_unsent(state, self.listener.id);
-            let snapshot = state.take_snapshot(is_writer || was_asked);
-            let Some(viewer) = state.viewers.get_mut(self.listener.id) else {
+            if offset < state.journal.start() {
+                return Ok(());
+            }
+            run.answer_unsent(&mut state, id, end);
+            let Some(viewer) = state.viewers.get_mut(id) else {
                 return Ok(());
             };
-            viewer.cursor.jump(snapshot.offset, snapshot.number);
-            snapshot
-        };
+            viewer.cursor.jump(offset, snapshot.number);
+        }
         let Setting { size, writer: who } = snapshot.setting;
         self.redraw = false;
         self.size = size;
         if std::mem::replace(&mut self.writer, who) != who {
             self.version = None;
         }
-        self.listener.run.resumed.notify_one();
-        let offset = snapshot.offset;
+        run.resumed.notify_one();
         let length = snapshot.bytes.len() as u64;
         let message = ServerMessage::Snapshot {
             offset,
@@ -304,14 +302,13 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut state = self.listener.run.state.borrow_mut();
-        self.listener
-            .run
-            .answer_unsent(&mut state, self.listener.id);
-        state.viewers.remove(self.listener.id);
+        let (run, id) = (&self.listener.run, self.listener.id);
+        let mut state = run.state.borrow_mut();
+        run.answer_unsent(&mut state, id, u64::MAX);
+        state.viewers.remove(id);
         state.input.leave(&self.listener.client);
         state.settle();
-        self.listener.run.resumed.notify_one();
+        run.resumed.notify_one();
     }
 }
 

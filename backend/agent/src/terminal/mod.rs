@@ -7,6 +7,7 @@ mod asked;
 mod attach;
 mod input;
 mod listener;
+mod painter;
 mod paste;
 mod pty;
 mod run;
@@ -30,6 +31,7 @@ use crate::processes;
 use crate::reaper::Reaper;
 
 pub use self::attach::serve;
+pub use self::painter::Painter;
 
 /// Between asking a closed terminal's processes to end and killing them.
 const GRACE: Duration = Duration::from_secs(2);
@@ -49,7 +51,12 @@ impl Terminal {
     ///
     /// # Errors
     /// When the size, the user or the program is not possible.
-    pub fn open(open: wire::Open, shell: &[String], reaper: &Reaper) -> Result<Rc<Self>, Refusal> {
+    pub fn open(
+        open: wire::Open,
+        shell: &[String],
+        reaper: &Reaper,
+        painter: &Painter,
+    ) -> Result<Rc<Self>, Refusal> {
         let launch = Launch::new(&open.program, shell)?;
         let run = Run::start(
             launch,
@@ -57,6 +64,7 @@ impl Terminal {
             Journal::new(0, capacity(&open)?),
             Input::default(),
             reaper,
+            painter.clone(),
         )?;
         Ok(Rc::new(Self {
             name: open.terminal.clone(),
@@ -71,7 +79,7 @@ impl Terminal {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn restart(&self, size: Size, reaper: &Reaper) -> Result<(), Refusal> {
+    pub fn restart(&self, size: Size, reaper: &Reaper, painter: &Painter) -> Result<(), Refusal> {
         let ended = self.run();
         if !self.has_ended() {
             return Ok(());
@@ -82,7 +90,7 @@ impl Terminal {
             let journal = Journal::new(state.journal.end(), capacity(&self.open)?);
             (journal, state.input.restarted())
         };
-        *self.run.borrow_mut() = Run::start(launch, size, journal, input, reaper)?;
+        *self.run.borrow_mut() = Run::start(launch, size, journal, input, reaper, painter.clone())?;
         Ok(())
     }
 

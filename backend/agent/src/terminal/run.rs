@@ -1,8 +1,9 @@
 //! One start of a terminal's program, with all that came of it.
 //!
 //! Everything is in one [`State`], and every change of it happens between two awaits of the agent's
-//! one thread. A viewer that joins is therefore answered at one offset: what came before is in its
-//! snapshot, what comes after is in the journal, and nothing is in both.
+//! main thread. A viewer that joins is therefore answered at one offset: what came before is in its
+//! snapshot, what comes after is in the journal, and nothing is in both. The screen itself is drawn
+//! on another thread, in the same order; see [`painter`](super::painter).
 //!
 //! Viewers have no queues. The journal is their buffer, each has a place in it
 //! ([`viewer`](super::viewer)), and the PTY is not read while every viewer is a full window behind.
@@ -23,8 +24,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::asked::Asked;
 use super::input::Input;
+use super::painter::{Canvas, Painter, Question};
 use super::pty::Pty;
-use super::screen::Screen;
 use super::snapshot::Snapshot;
 use super::viewer::{Setting, Settings};
 use super::viewers::Viewers;
@@ -35,20 +36,14 @@ use crate::launch::Launch;
 use crate::processes::Scope;
 use crate::reaper::{Process, Reaper};
 
-/// The most output that is taken at a time, which is what a PTY gives.
-///
-/// It is drawn before more is read. Meanwhile the kernel brings on the next piece, so that nobody sleeps
-/// and has to be woken, which would take longer than drawing.
-const READ: usize = 4 * 1024;
-
-/// On a screen with more cells, proportionally less: two bytes may clear all of them.
-const MANY_CELLS: usize = 64 * 1024;
+/// The most output that is drawn before others get their turn.
+const READ: usize = 16 * 1024;
 
 /// Viewers are told at once of output that is less than this, as a key's echo is.
 const LITTLE: usize = 1024;
 
-/// And of more of it this often, while it keeps coming: to put out each piece by itself would cost more
-/// than to draw it.
+/// And of more of it this often, while it keeps coming: to put out each piece by itself would cost the
+/// server and the client as much as reading it costs here.
 const PACE: Duration = Duration::from_millis(1);
 
 /// After the program's end, output is waited for this long after the last of it, when some other
@@ -72,6 +67,7 @@ pub struct Run {
     /// The program's process, which leads a session of its own.
     leader: Pid,
     pub state: RefCell<State>,
+    pub canvas: Canvas,
     /// A viewer has caught up or left.
     pub resumed: Notify,
     /// There is input for the program.
@@ -83,7 +79,6 @@ pub struct Run {
 /// What a run has come to.
 pub struct State {
     pub journal: Journal,
-    pub screen: Screen,
     /// The last one, as long as somebody is being sent it.
     pub snapshot: Weak<Snapshot>,
     pub settings: Settings,
@@ -110,6 +105,7 @@ impl Run {
         journal: Journal,
         input: Input,
         reaper: &Reaper,
+        painter: Painter,
     ) -> Result<Rc<Self>, Refusal> {
         let size = checked(size)?;
         let (pty, process) = Pty::open(size, &launch, reaper)?;
@@ -121,7 +117,6 @@ impl Run {
             state: RefCell::new(State {
                 settings: Settings::new(journal.start(), Setting { size, writer: None }),
                 journal,
-                screen: Screen::new(size),
                 snapshot: Weak::new(),
                 input,
                 viewers: Viewers::default(),
@@ -131,6 +126,7 @@ impl Run {
                 pty: Some(Rc::clone(&pty)),
                 stopping: false,
             }),
+            canvas: Canvas::new(size, painter),
             resumed: Notify::new(),
             typed: Notify::new(),
             room: Notify::new(),
@@ -140,6 +136,7 @@ impl Run {
             tokio::select! {
                 ended = run.read(&pty, process) => run.finish(ended),
                 () = run.write(&pty) => unreachable!("it only ends by being dropped"),
+                () = run.hear() => unreachable!("it only ends by being dropped"),
             }
         });
         Ok(started)
@@ -152,7 +149,7 @@ impl Run {
             terminal: name.to_owned(),
             argv: shown(&self.argv),
             size: state.settings.current().size,
-            title: state.screen.title().to_owned(),
+            title: self.canvas.title(),
             offset: state.journal.end(),
             viewers: u32::try_from(state.viewers.len()).unwrap_or(u32::MAX),
             exit: state.exit.clone(),
@@ -197,14 +194,13 @@ impl Run {
         let seen = loop {
             let paused = self.is_paused();
             let is_due = untold < LITTLE || told.elapsed() >= PACE;
-            let most = most(self.state.borrow().settings.current().size);
             tokio::select! {
                 biased;
                 seen = &mut process.ended => break ended::seen(seen),
                 () = self.resumed.notified(), if paused => {}
-                read = pty.read(&mut buffer[..most]), if !paused => match read {
+                read = pty.read(&mut buffer), if !paused => match read {
                     Ok(count) if count > 0 => {
-                        self.output(&buffer[..count]);
+                        self.output(&buffer[..count]).await;
                         untold += count;
                         if untold >= MAX_PAYLOAD {
                             (untold, told) = (0, Instant::now());
@@ -242,7 +238,7 @@ impl Run {
                     Ok(count) => {
                         patience = patience.saturating_sub(since.elapsed());
                         left = left.saturating_sub(count);
-                        self.output(&buffer[..count]);
+                        self.output(&buffer[..count]).await;
                         self.state.borrow().wake_viewers();
                     }
                 },
@@ -252,37 +248,47 @@ impl Run {
         seen
     }
 
-    fn output(&self, bytes: &[u8]) {
+    async fn output(&self, bytes: &[u8]) {
+        let place = self.canvas.place().await;
         let mut state = self.state.borrow_mut();
-        let state = &mut *state;
+        let (from, size) = (state.journal.end(), state.settings.current().size);
         state.journal.push(bytes);
-        state.screen.advance(bytes);
-        let answers = state.screen.take_answers();
-        if answers.is_empty() {
-            return;
+        self.canvas.draw(bytes.to_vec(), from, size, place);
+    }
+
+    /// Hears what the program asks, for ever.
+    async fn hear(&self) {
+        loop {
+            self.canvas.asked.notified().await;
+            self.take_questions(&mut self.state.borrow_mut());
         }
-        match state.viewers.writer() {
-            // Its own terminal answers what the program asks.
-            Some((number, writer)) => {
-                let (position, end) = (writer.cursor.position(), state.journal.end());
-                state.asked.ask(number, position, end, answers);
+    }
+
+    /// Sees to it that what was asked is answered: by the writer's own terminal, unless there is none or it
+    /// is never sent the question.
+    fn take_questions(&self, state: &mut State) {
+        for Question { from, to, answer } in self.canvas.questions() {
+            let writer = state.settings.writer_at(from);
+            match writer.and_then(|it| Some((it, state.viewers.get_mut(it)?.cursor.position()))) {
+                Some((_, position)) if to <= position => {}
+                Some((writer, position)) => state.asked.ask(writer, position, to, answer),
+                None => self.answer(state, &answer),
             }
-            None => self.answer(state, &answers),
         }
     }
 
-    /// Answers what this viewer was to answer and will not be sent; whether there is any of that.
-    pub fn answer_unsent(&self, state: &mut State, viewer: u64) -> bool {
-        let position = state.viewers.get_mut(viewer).map(|it| it.cursor.position());
-        let answers = state
-            .asked
-            .take_unsent(viewer, position.unwrap_or_default());
-        self.answer(state, &answers);
-        !answers.is_empty()
+    /// Answers what was asked of this viewer in output that it is not sent: what comes before `next`.
+    pub fn answer_unsent(&self, state: &mut State, viewer: u64, next: u64) {
+        self.take_questions(state);
+        if let Some(it) = state.viewers.get_mut(viewer) {
+            let position = it.cursor.position();
+            let answers = state.asked.take_unsent(viewer, position, next);
+            self.answer(state, &answers);
+        }
     }
 
-    fn answer(&self, state: &mut State, answers: &[u8]) {
-        state.input.answer(answers);
+    fn answer(&self, state: &mut State, answer: &[u8]) {
+        state.input.answer(answer);
         self.typed.notify_one();
     }
 
@@ -335,12 +341,6 @@ impl Run {
     }
 }
 
-/// How much output is taken at a time for a screen of this size.
-fn most(size: Size) -> usize {
-    let cells = usize::from(size.cols) * usize::from(size.rows);
-    (READ * MANY_CELLS / cells).clamp(READ / 16, READ)
-}
-
 /// The time tells runs apart: also those of agents that came before this one in the sandbox.
 fn new_id() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -366,11 +366,10 @@ impl State {
         }
         let offset = self.journal.end();
         self.settings.change(offset, setting);
-        if setting.size != now.size {
-            self.screen.resize(setting.size);
-            if let Some(pty) = &self.pty {
-                pty.resize(setting.size);
-            }
+        if let Some(pty) = &self.pty
+            && setting.size != now.size
+        {
+            pty.resize(setting.size);
         }
         self.wake_viewers();
     }

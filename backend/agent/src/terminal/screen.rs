@@ -1,6 +1,7 @@
 //! The screen of a terminal: what its output has drawn so far.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shellport_wire::viewer::Size;
 
@@ -8,6 +9,26 @@ use shellport_wire::viewer::Size;
 pub struct Screen {
     drawn: shellport_screen::Screen,
     size: Size,
+    title: Title,
+}
+
+/// The title of a screen that is drawn elsewhere.
+#[derive(Clone, Default)]
+pub struct Title(Arc<Mutex<String>>);
+
+impl Title {
+    /// The one that a program set last.
+    pub fn text(&self) -> String {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        text.clone()
+    }
+
+    fn set(&self, title: &str) {
+        let mut text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *text != title {
+            title.clone_into(&mut text);
+        }
+    }
 }
 
 impl Screen {
@@ -16,6 +37,7 @@ impl Screen {
         Self {
             drawn: shellport_screen::Screen::new(size.cols, size.rows),
             size,
+            title: Title::default(),
         }
     }
 
@@ -24,6 +46,7 @@ impl Screen {
     /// A panic in the emulator costs the screen its content, nothing else: it starts again, empty.
     pub fn advance(&mut self, output: &[u8]) {
         self.guarded(|screen| screen.drawn.advance(output));
+        self.title.set(self.drawn.title());
     }
 
     /// Gives the screen this size; when it is another, lines are wrapped again.
@@ -32,9 +55,9 @@ impl Screen {
         self.guarded(|screen| screen.drawn.resize(size.cols, size.rows));
     }
 
-    /// The title that a program set last.
-    pub fn title(&self) -> &str {
-        self.drawn.title()
+    /// The title, also of times to come.
+    pub fn title(&self) -> Title {
+        self.title.clone()
     }
 
     /// The answers to queries in the output since this was last called.

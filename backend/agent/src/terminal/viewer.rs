@@ -89,6 +89,19 @@ impl Settings {
         self.newest().number
     }
 
+    /// The viewer that is the writer for output at `offset`.
+    pub fn writer_at(&self, offset: u64) -> Option<u64> {
+        self.at(offset).unwrap_or(&self.changes[0]).setting.writer
+    }
+
+    /// Whether this viewer has been the writer since the change with this number.
+    pub fn has_been_writer(&self, viewer: u64, number: u64) -> bool {
+        let newest_first = self.changes.iter().rev();
+        newest_first
+            .take_while(|it| it.number >= number)
+            .any(|it| it.setting.writer == Some(viewer))
+    }
+
     /// Whether one who knows the change with this number can be told of every later one.
     pub fn goes_on_from(&self, number: u64) -> bool {
         number + 1 >= self.oldest
