@@ -33,15 +33,23 @@ pub async fn serve(agent: Rc<Agent>, stream: UnixStream) -> io::Result<()> {
             Ok(Request::Exec(wish)) => match agent.exec(&wish) {
                 Ok(exec) => {
                     let _active = agent.activity();
-                    return exec::serve(exec, [0, 0], &mut reader, &mut writer).await;
+                    let from = wish.since.into();
+                    return exec::serve(exec, from, &mut reader, &mut writer).await;
                 }
                 Err(refusal) => Response::Error(refusal),
             },
             Ok(Request::Follow(follow)) => match agent.execs().find(&follow.exec) {
                 Ok(exec) => {
                     let _active = agent.activity();
-                    let from = [follow.stdout, follow.stderr];
+                    let from = follow.since.into();
                     return exec::serve(exec, from, &mut reader, &mut writer).await;
+                }
+                Err(refusal) => Response::Error(refusal),
+            },
+            Ok(Request::Feed { exec: name }) => match agent.execs().find(&name) {
+                Ok(exec) => {
+                    let _active = agent.activity();
+                    return exec::feed(exec, &mut reader, &mut writer).await;
                 }
                 Err(refusal) => Response::Error(refusal),
             },
@@ -75,12 +83,31 @@ async fn answer(agent: &Rc<Agent>, request: Request) -> Result<Response, Refusal
             agent.shut_down(Duration::from_millis(grace_ms)).await;
             Response::Done
         }
-        Request::StopExec { exec, grace_ms } => {
-            let grace = Duration::from_millis(grace_ms);
-            agent.execs().stop(&exec, grace).await?;
+        Request::Execs { after } => {
+            let (execs, more) = agent.execs().list(after);
+            Response::Execs { execs, more }
+        }
+        Request::LookAtExec { exec } => Response::Execs {
+            execs: vec![agent.execs().look_at(&exec)?],
+            more: false,
+        },
+        Request::SignalExec { exec, signal } => {
+            agent.execs().signal(&exec, &signal).await?;
             Response::Done
         }
-        Request::Attach(_) | Request::Exec(_) | Request::Follow(_) => {
+        Request::StopExec {
+            exec,
+            grace_ms,
+            forget,
+        } => {
+            let grace = Duration::from_millis(grace_ms);
+            agent.execs().stop(&exec, grace).await?;
+            if forget {
+                agent.execs().forget(&exec);
+            }
+            Response::Done
+        }
+        Request::Attach(_) | Request::Exec(_) | Request::Follow(_) | Request::Feed { .. } => {
             unreachable!("they are streams")
         }
     })

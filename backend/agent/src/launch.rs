@@ -15,6 +15,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use shellport_wire::agent::{Program, Refusal, RefusalCode};
 
 use crate::account::Account;
+use crate::system;
 
 /// What every terminal and exec starts with, when the sandbox's environment has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -119,6 +120,7 @@ fn environment(account: &Account, shell: &str, switches: bool) -> BTreeMap<Strin
 /// Runs `launch` with its arguments: becomes the program, or says why not and returns the exit
 /// code.
 pub fn main(arguments: impl Iterator<Item = String>) -> i32 {
+    system::reset_signals();
     let mut arguments = arguments;
     let mut user = Identity::default();
     let mut cwd = None;

@@ -27,6 +27,7 @@ use rustix::process::{Pid, Signal, getpid, set_parent_process_death_signal};
 
 const USAGE: &str = "usage: shellport-agent init DIRECTORY [-- COMMAND [ARGUMENT ...]]
        shellport-agent bridge DIRECTORY
+       shellport-agent keep SOCKET
        shellport-agent supervise -- COMMAND [ARGUMENT ...]
        shellport-agent launch [--session] [--foreground] [--uid=N --gid=N --groups=N,...] [--cwd=PATH] -- COMMAND [ARGUMENT ...]";
 
@@ -46,6 +47,10 @@ fn main() -> ExitCode {
                 Err(error) => complain(&format!("shellport-agent: {error}"), 126),
             };
         }
+        Some("keep") => arguments
+            .next()
+            .and_then(|socket| socket.parse().ok())
+            .map(exec::keep),
         Some("init") => arguments.next().map(|directory| {
             follow_parent();
             system::set_default_variable("SHELL", "/bin/sh");

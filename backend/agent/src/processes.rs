@@ -33,11 +33,12 @@ impl Stat {
 /// Which processes to end.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope {
-    /// Those of the session that this process leads: a terminal's or an exec's, with every job in
-    /// it.
+    /// Those of the session that this process leads, as a terminal's, with every job in it.
     Session(Pid),
     /// What is left of the session that this process has led. It has been waited for.
     Left(Pid),
+    /// Everything below this process, which is an exec's keeper.
+    Below(Pid),
     /// Everything but the agent itself. As PID 1 that is the whole sandbox, otherwise all of the
     /// agent's descendants.
     All,
@@ -87,7 +88,7 @@ fn send(scope: Scope, signal: Signal) {
                 let _ = kill(Pid::from_raw(stat.pid), signal);
             }
         }
-        Scope::All => {
+        Scope::Below(_) | Scope::All => {
             for stat in members(scope) {
                 let _ = kill(Pid::from_raw(stat.pid), signal);
             }
@@ -108,6 +109,7 @@ fn members(scope: Scope) -> Vec<Stat> {
             .into_iter()
             .filter(|stat| stat.session == leader.as_raw())
             .collect(),
+        Scope::Below(keeper) => descendants(&all, keeper.as_raw()),
         Scope::All => descendants(&all, getpid().as_raw())
             .into_iter()
             .filter(|stat| !is_bridge(stat))

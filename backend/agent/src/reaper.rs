@@ -72,9 +72,29 @@ impl Reaper {
     /// Those of `start`.
     pub fn spawn<E>(&self, start: impl FnOnce() -> Result<Pid, E>) -> Result<Process, E> {
         let pid = start()?;
+        let ended = self.watch(pid);
+        Ok(Process { pid, ended })
+    }
+
+    /// Says when a process has ended that may come to be a child of this one, until it is forgotten.
+    pub fn watch(&self, pid: Pid) -> oneshot::Receiver<Ended> {
         let (sender, ended) = oneshot::channel();
         self.waiting.borrow_mut().insert(pid, sender);
-        Ok(Process { pid, ended })
+        ended
+    }
+
+    /// The process was somebody else's child, and has ended.
+    pub fn forget(&self, pid: Pid) {
+        self.waiting.borrow_mut().remove(&pid);
+    }
+
+    /// What it means that a process was ended by `signal` just now.
+    pub fn by_signal(&self, signal: i32) -> Ended {
+        if signal == Signal::SIGKILL as i32 && self.oom.borrow_mut().claim() {
+            Ended::Oom
+        } else {
+            Ended::Signal(signal)
+        }
     }
 
     fn reap(&self) {
@@ -85,15 +105,9 @@ impl Reaper {
                 // None has ended, or there is none.
                 Ok(None) | Err(_) => return,
             };
-            let ended = if let Some(signal) = status.terminating_signal() {
-                let killed = signal == Signal::SIGKILL as i32 && self.oom.borrow_mut().claim();
-                if killed {
-                    Ended::Oom
-                } else {
-                    Ended::Signal(signal)
-                }
-            } else {
-                Ended::Code(status.exit_status().unwrap_or_default())
+            let ended = match status.terminating_signal() {
+                Some(signal) => self.by_signal(signal),
+                None => Ended::Code(status.exit_status().unwrap_or_default()),
             };
             self.tell(Pid::from_raw(pid.as_raw_nonzero().get()), ended);
         }

@@ -1,12 +1,14 @@
 //! The only unsafe code of the agent.
 #![expect(
     unsafe_code,
-    reason = "three calls into the system that have no safe form"
+    reason = "five calls into the system that have no safe form"
 )]
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::io::unix::AsyncFd;
 
 /// A descriptor of our own for the open file behind `fd`, closed on exec.
@@ -18,6 +20,33 @@ pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
     // and no other thread of the agent closes descriptors.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     borrowed.try_clone_to_owned()
+}
+
+/// The descriptor that this process was started with as `fd`, from now on closed on exec.
+///
+/// # Errors
+/// When there is none, or it is one of the standard streams.
+pub fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd <= 2 {
+        return Err(io::Error::other("not a descriptor of our own"));
+    }
+    // SAFETY: called once, at the start of `main`, when nothing in this process has opened anything; so
+    // whatever has this number came from the parent, which gave it to us alone. That it is open is found
+    // out by the next call, before anything else is done with it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
+    Ok(fd)
+}
+
+/// Gives every signal its default meaning. Whoever started this process may have had it ignore some, as `nohup`
+/// does, and a shell in the background.
+pub fn reset_signals() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        // SAFETY: no handler is installed, so no code of ours runs at a signal. SIGKILL and SIGSTOP are
+        // refused, and are what they are.
+        let _ = unsafe { sigaction(signal, &default) };
+    }
 }
 
 /// `file`, with the runtime told when it can be read or written.

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
 use crate::config::Limits;
 use crate::session::{Network, Profile, Spec};
 
@@ -109,10 +112,21 @@ pub fn resolve(wish: Wish, limits: &Limits) -> Result<Spec, PolicyError> {
         profile,
         network,
         command: wish.command,
+        env_digest: digest(&wish.env),
         env: wish.env,
         cwd: wish.cwd,
         user: wish.user,
     })
+}
+
+/// Stands for variables, whose values may be secrets.
+fn digest(env: &BTreeMap<String, String>) -> String {
+    let mut digest = Sha256::new();
+    for (name, value) in env {
+        // Neither can have a NUL.
+        digest.update(format!("{name}={value}\0"));
+    }
+    HEXLOWER.encode(&digest.finalize())
 }
 
 /// A time that was asked for, within the operator's longest.

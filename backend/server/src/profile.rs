@@ -179,6 +179,7 @@ mod tests {
             network: crate::session::Network::None,
             command: command.map(strings),
             env: BTreeMap::new(),
+            env_digest: String::new(),
             cwd: None,
             user: None,
             cpus: 1.0,

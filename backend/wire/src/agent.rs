@@ -1,7 +1,7 @@
 //! What the server asks of an agent.
 //!
-//! A connection starts with a [`Request`]. [`Request::Attach`], [`Request::Exec`] and
-//! [`Request::Follow`] turn it into a stream that ends with the connection; every other request gets
+//! A connection starts with a [`Request`]. [`Request::Attach`], [`Request::Exec`], [`Request::Follow`]
+//! and [`Request::Feed`] turn it into a stream that ends with the connection; every other request gets
 //! one [`Response`], after which the next may follow. Unknown fields are ignored in both directions, so that a newer server can talk
 //! to the agents of sandboxes that an older one made.
 
@@ -22,6 +22,12 @@ pub const MAX_NAME: usize = 64;
 /// Bytes of each of an exec's streams that the agent keeps.
 pub const EXEC_JOURNAL: u64 = 256 * 1024;
 
+/// The most execs in one answer, which is one frame.
+pub const MAX_LISTED: usize = 32;
+
+/// Between asking an exec's processes to end and killing them, unless told otherwise.
+pub const GRACE: Duration = Duration::from_secs(2);
+
 /// How often the agent says [`Response::Alive`] to whoever follows a silent exec.
 pub const ALIVE: Duration = Duration::from_secs(5);
 
@@ -36,12 +42,40 @@ pub enum Request {
     Exec(Exec),
     /// Follow an exec that is there, running or not; answered as [`Self::Exec`] is.
     Follow(Follow),
-    /// End the processes of an exec that runs; answered with [`Response::Done`] when they have gone.
+    /// Give an exec input; answered with [`Response::Following`], and again for each
+    /// [`Follower::Sync`].
+    Feed {
+        /// The exec's name.
+        exec: String,
+    },
+    /// List the execs; answered with [`Response::Execs`].
+    Execs {
+        /// Those after the one with this number, which is 0 for the first.
+        #[serde(default)]
+        after: u64,
+    },
+    /// Look at one exec; answered with [`Response::Execs`].
+    LookAtExec {
+        /// The exec's name.
+        exec: String,
+    },
+    /// Signal the process group of an exec's program; answered with [`Response::Done`].
+    SignalExec {
+        /// The exec's name.
+        exec: String,
+        /// The signal's name, such as `SIGINT`.
+        signal: String,
+    },
+    /// End the processes of an exec, those that it has left behind as well; answered with
+    /// [`Response::Done`] when they have gone.
     StopExec {
         /// The exec's name.
         exec: String,
         /// Milliseconds between asking the processes to end and killing them.
         grace_ms: u64,
+        /// Forget it then, with all that it wrote.
+        #[serde(default)]
+        forget: bool,
     },
     /// Open a terminal; answered with [`Response::Terminal`].
     Open(Open),
@@ -167,6 +201,16 @@ pub struct Exec {
     /// Milliseconds after which it is ended with [`crate::exit::Reason::Timeout`].
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// Milliseconds between asking its processes to end then and killing them; [`GRACE`] when absent.
+    #[serde(default)]
+    pub grace_ms: Option<u64>,
+    /// Stands for the request: another one for the same exec with the same is the same request, made
+    /// again, and follows the exec. Without, every other request for it is refused.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+    /// Where to follow it from, when it is there already.
+    #[serde(default)]
+    pub since: Places,
     /// Milliseconds after which it is ended when nobody follows it. Until then it waits with output
     /// that the journals have no room for. Absent, it needs no follower, and the journals keep the
     /// last of its output.
@@ -179,12 +223,32 @@ pub struct Exec {
 pub struct Follow {
     /// The exec's name.
     pub exec: String,
-    /// The offset in standard output to go on from.
+    /// The offsets to go on from.
+    #[serde(flatten)]
+    pub since: Places,
+}
+
+/// An offset in each stream of an exec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// In standard output.
     #[serde(default)]
     pub stdout: u64,
-    /// The offset in standard error to go on from.
+    /// In standard error.
     #[serde(default)]
     pub stderr: u64,
+}
+
+impl From<[u64; 2]> for Places {
+    fn from([stdout, stderr]: [u64; 2]) -> Self {
+        Self { stdout, stderr }
+    }
+}
+
+impl From<Places> for [u64; 2] {
+    fn from(places: Places) -> Self {
+        [places.stdout, places.stderr]
+    }
 }
 
 /// One of the streams that an exec writes.
@@ -203,14 +267,18 @@ pub enum Stream {
 pub enum Follower {
     /// No more input: the command's stdin ends here.
     End,
-    /// What has come. The agent keeps what comes after it, so that another connection can go on
-    /// there, and has no room for more than [`EXEC_JOURNAL`] of each stream.
-    Ack {
-        /// The offset after the last byte of standard output.
-        stdout: u64,
-        /// The offset after the last byte of standard error.
-        stderr: u64,
+    /// What has come: the offsets after the last bytes. The agent keeps what comes after them, so
+    /// that another connection can go on there, and has no room for more than [`EXEC_JOURNAL`] of each
+    /// stream.
+    Ack(Places),
+    /// From the last one who follows: nobody will come back, and the command is to be ended, if it runs. From
+    /// any other it means nothing but that it goes.
+    Leave {
+        /// Milliseconds between asking its processes to end and killing them.
+        grace_ms: u64,
     },
+    /// From one who feeds: how far the input has come is to be told, with [`Response::Following`].
+    Sync,
 }
 
 /// From the agent.
@@ -228,12 +296,35 @@ pub enum Response {
     },
     /// What the agent is and how it does.
     Status(Status),
-    /// What an exec writes follows.
+    /// What an exec writes follows, or input for it may.
     Following {
         /// Bytes of input that have arrived; the next input frame has this position.
         stdin: u64,
         /// The position up to which input may be sent.
         until: u64,
+        /// Whether more input may come: it has not been ended, and the command may still read it.
+        #[serde(default)]
+        open: bool,
+        /// The program's process in the sandbox, unless its start failed.
+        #[serde(default)]
+        pid: Option<i32>,
+        /// When it was started, in milliseconds since 1970.
+        #[serde(default)]
+        started_ms: u64,
+        /// What it has written.
+        #[serde(default)]
+        ends: Places,
+        /// Whether it has ended.
+        #[serde(default)]
+        ended: bool,
+    },
+    /// Some execs, the oldest first.
+    Execs {
+        /// At most [`MAX_LISTED`].
+        execs: Vec<ExecStatus>,
+        /// Whether there are more after them.
+        #[serde(default)]
+        more: bool,
     },
     /// The command has read some of its input.
     Room {
@@ -256,10 +347,12 @@ pub enum Response {
         /// How it ended.
         #[serde(flatten)]
         exit: Exit,
-        /// Bytes of standard output, all of them.
-        stdout: u64,
-        /// Bytes of standard error, all of them.
-        stderr: u64,
+        /// Bytes of both streams, all of them.
+        #[serde(flatten)]
+        ends: Places,
+        /// Milliseconds from its start to its end.
+        #[serde(default)]
+        duration_ms: u64,
     },
     /// The request was not carried out.
     Error(Refusal),
@@ -289,6 +382,8 @@ pub enum RefusalCode {
     TooMany,
     /// The program could not be started.
     StartFailed,
+    /// The program has ended.
+    Ended,
     /// The agent is ending.
     ShuttingDown,
     /// A kind this version does not know.
@@ -314,6 +409,35 @@ pub struct Terminal {
     /// How many viewers it has.
     pub viewers: u32,
     /// How its program ended, when it has.
+    #[serde(default)]
+    pub exit: Option<Exit>,
+}
+
+/// An exec as the agent sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecStatus {
+    /// Its name.
+    pub exec: String,
+    /// The how many-th it is of this agent, from 1 on.
+    pub number: u64,
+    /// The program's argument vector.
+    pub argv: Vec<String>,
+    /// The program's process, while it runs.
+    #[serde(default)]
+    pub pid: Option<i32>,
+    /// When it was started, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// Milliseconds from its start until it ended, or until now.
+    pub duration_ms: u64,
+    /// The offsets of the oldest bytes that are kept.
+    pub starts: Places,
+    /// The offsets after the last bytes.
+    pub ends: Places,
+    /// Bytes of input that have arrived.
+    pub stdin: u64,
+    /// Whether more may come.
+    pub open: bool,
+    /// How it ended, when it has.
     #[serde(default)]
     pub exit: Option<Exit>,
 }

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use shellport_wire::agent::{self as wire, ALIVE, Refusal, RefusalCode, Response};
-use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
+use shellport_wire::frame::MAX_PAYLOAD;
 use tokio::time::{Instant, interval_at};
 
-use super::{Exec, Places, STREAMS};
+use super::{Exec, Places, STREAMS, feed, milliseconds};
 use crate::link::{FrameReader, FrameWriter};
 
 /// Tells what `exec` writes from these places on, and how it ended.
@@ -24,15 +25,13 @@ pub async fn serve(
         Ok(follower) => follower,
         Err(refusal) => return writer.message(&Response::Error(refusal)).await,
     };
-    let (stdin, until) = {
-        let input = &exec.state.borrow().input;
-        (input.arrived(), input.until())
-    };
-    follower.until = until;
+    exec.started().await;
+    let following = exec.following();
+    if let Response::Following { until, .. } = following {
+        follower.until = until;
+    }
     let id = follower.id;
-    writer
-        .message(&Response::Following { stdin, until })
-        .await?;
+    writer.message(&following).await?;
     tokio::select! {
         told = follower.tell(writer) => told,
         heard = listen(&exec, id, reader) => heard,
@@ -129,11 +128,10 @@ impl<'a> Follower<'a> {
             }
         }
         if let Some(exit) = state.exit.clone() {
-            let [stdout, stderr] = self.sent;
             return Next::End(Response::ExecExit {
                 exit,
-                stdout,
-                stderr,
+                ends: self.sent.into(),
+                duration_ms: milliseconds(state.duration),
             });
         }
         let until = state.input.until();
@@ -158,31 +156,20 @@ impl Drop for Follower<'_> {
 
 /// Takes in what a follower sends until the connection ends. It never waits for the command: behind
 /// input there may be an acknowledgement that lets it go on.
-async fn listen(exec: &Exec, id: u64, reader: &mut FrameReader) -> io::Result<()> {
+async fn listen(exec: &Rc<Exec>, id: u64, reader: &mut FrameReader) -> io::Result<()> {
     while let Some(bytes) = reader.next().await? {
-        match Frame::decode(&bytes).map_err(io::Error::other)? {
-            Frame::Bytes {
-                kind: Kind::Input,
-                position,
-                payload,
-            } => {
-                let mut state = exec.state.borrow_mut();
-                let taken = state.input.push(position, &payload);
-                taken.map_err(io::Error::other)?;
-                exec.typed.notify_one();
+        match feed::hear(exec, &bytes)? {
+            Some(wire::Follower::Ack(places)) => {
+                acknowledge(exec, id, places.into()).map_err(io::Error::other)?;
             }
-            Frame::Message(text) => match serde_json::from_str(&text)? {
-                wire::Follower::End => {
-                    exec.state.borrow_mut().input.end();
-                    exec.typed.notify_one();
+            Some(wire::Follower::Leave { grace_ms }) => {
+                if exec.state.borrow().followers.len() == 1 {
+                    exec.give_up(Duration::from_millis(grace_ms));
                 }
-                wire::Follower::Ack { stdout, stderr } => {
-                    acknowledge(exec, id, [stdout, stderr]).map_err(io::Error::other)?;
-                }
-            },
-            Frame::Bytes { .. } => {
-                return Err(io::Error::other("only input comes from a follower"));
+                return Ok(());
             }
+            Some(_) => return Err(io::Error::other("not from a follower")),
+            None => {}
         }
     }
     Ok(())

@@ -32,6 +32,11 @@ impl Input {
         self.arrived
     }
 
+    /// Whether more may come, and be read.
+    pub fn is_open(&self) -> bool {
+        !self.ended
+    }
+
     /// The position up to which more may come.
     pub fn until(&self) -> u64 {
         if self.closed {

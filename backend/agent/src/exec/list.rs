@@ -1,19 +1,18 @@
 //! The execs of a sandbox.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
 use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
 use tokio::time::Instant;
 
-use super::input::Input;
 use super::pipe::start;
-use super::{Exec, run};
+use super::{Exec, Plan, run};
 use crate::launch::Launch;
 use crate::name;
-use crate::processes::{self, Scope};
 use crate::reaper::Reaper;
 
 /// The most execs that run at once.
@@ -32,23 +31,29 @@ pub struct Execs {
     all: RefCell<HashMap<String, Rc<Exec>>>,
     /// The names of those that have ended, the oldest first.
     ended: RefCell<VecDeque<String>>,
+    /// How many there have been.
+    count: Cell<u64>,
 }
 
 impl Execs {
-    /// Starts a command, which counts as `activity` while it runs.
+    /// Starts a command, which counts as `activity` while it runs; or finds it, when the same request has
+    /// started it before.
     ///
     /// # Errors
     /// A name that is taken or not allowed, too many that run, or a program that cannot be started.
     pub fn start(
         self: &Rc<Self>,
         wish: &wire::Exec,
-        reaper: &Reaper,
+        reaper: &Rc<Reaper>,
         activity: Rc<()>,
     ) -> Result<Rc<Exec>, Refusal> {
         let refuse = |code, message| Err(Refusal { code, message });
         let name = wish.exec.clone();
         name::check(&name)?;
-        if self.all.borrow().contains_key(&name) {
+        if let Some(exec) = self.all.borrow().get(&name) {
+            if exec.is_same(wish.fingerprint.as_deref()) {
+                return Ok(Rc::clone(exec));
+            }
             let message = format!("there is an exec {name:?} already");
             return refuse(RefusalCode::Exists, message);
         }
@@ -65,18 +70,31 @@ impl Execs {
             code: RefusalCode::StartFailed,
             message: format!("cannot start a process: {error}"),
         })?;
-        let linger = wish.linger_ms.map(Duration::from_millis);
-        let input = Input::new(wish.stdin);
-        let exec = Rc::new(Exec::new(linger, started.process.pid, input));
+        let number = self.count.get() + 1;
+        self.count.set(number);
+        let grace = wish.grace_ms.map_or(wire::GRACE, Duration::from_millis);
+        let exec = Rc::new(Exec::new(Plan {
+            number,
+            argv: launch.argv,
+            fingerprint: wish.fingerprint.clone(),
+            linger: wish.linger_ms.map(Duration::from_millis),
+            grace,
+            stdin: wish.stdin,
+            keeper: started.keeper.process.pid,
+        }));
         let timeout = wish.timeout_ms.map(Duration::from_millis);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.all.borrow_mut().insert(name.clone(), Rc::clone(&exec));
         tokio::task::spawn_local({
             let (execs, exec) = (Rc::clone(self), Rc::clone(&exec));
+            let reaper = Rc::clone(reaper);
             async move {
-                run::run(&exec, started, deadline).await;
+                let keeper = run::run(&exec, started, deadline, &reaper).await;
                 execs.retire(name);
                 drop(activity);
+                // What the program has left behind goes on, and can still be stopped.
+                let _ = keeper.process.ended.await;
+                exec.state.borrow_mut().keeper = None;
             }
         });
         Ok(exec)
@@ -94,16 +112,64 @@ impl Execs {
         })
     }
 
+    /// Those after the one with this number, the oldest first, and whether there are more than are told.
+    pub fn list(&self, after: u64) -> (Vec<wire::ExecStatus>, bool) {
+        let all = self.all.borrow();
+        let mut after: Vec<_> = all.iter().filter(|(_, it)| it.number > after).collect();
+        after.sort_unstable_by_key(|(_, exec)| exec.number);
+        let more = after.len() > wire::MAX_LISTED;
+        after.truncate(wire::MAX_LISTED);
+        let told = after.iter().map(|(name, exec)| exec.describe(name));
+        (told.collect(), more)
+    }
+
+    /// One exec.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn look_at(&self, name: &str) -> Result<wire::ExecStatus, Refusal> {
+        Ok(self.find(name)?.describe(name))
+    }
+
+    /// Signals the process group of an exec's program.
+    ///
+    /// # Errors
+    /// When there is no such exec or signal, or its program has ended.
+    pub async fn signal(&self, name: &str, signal: &str) -> Result<(), Refusal> {
+        let exec = self.find(name)?;
+        let signal: Signal = signal.parse().map_err(|_| Refusal {
+            code: RefusalCode::Invalid,
+            message: format!("signal: there is no {signal:?}; one is SIGINT"),
+        })?;
+        exec.started().await;
+        let leader = exec.state.borrow().program.leader();
+        // Between its last look at the program and the kernel's, it may have ended.
+        let sent = leader.map(|leader| killpg(leader, signal));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => Err(Refusal {
+                code: RefusalCode::Ended,
+                message: format!("the program of exec {name:?} has ended"),
+            }),
+        }
+    }
+
     /// Ends an exec's processes, as our doing, and returns when they have gone.
     ///
     /// # Errors
     /// When there is none.
     pub async fn stop(&self, name: &str, grace: Duration) -> Result<(), Refusal> {
-        let leader = self.find(name)?.stopping();
-        if let Some(leader) = leader {
-            processes::end(Scope::Session(leader), grace).await;
-        }
+        let exec = self.find(name)?;
+        exec.stopping();
+        exec.end(grace).await;
+        exec.until(|state| state.exit.is_some()).await;
         Ok(())
+    }
+
+    /// Forgets an exec and what it wrote. It has been stopped.
+    pub fn forget(&self, name: &str) {
+        self.all.borrow_mut().remove(name);
+        self.ended.borrow_mut().retain(|it| it != name);
     }
 
     /// From now on, every end is our doing.

@@ -6,51 +6,47 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
-use nix::unistd::{Pid, read};
+use nix::unistd::read;
 use tokio::net::unix::pipe;
 
+use super::keeper::Keeper;
 use crate::launch::Launch;
-use crate::reaper::{Process, Reaper};
+use crate::reaper::Reaper;
 
 /// The most that is in a pipe, unless root has allowed more (`/proc/sys/fs/pipe-max-size`).
 pub const MAX_PIPE: usize = 1024 * 1024;
 
 /// A command that was started, and the agent's ends of its pipes.
 pub struct Started {
-    pub process: Process,
+    pub keeper: Keeper,
     pub stdin: Option<pipe::Sender>,
     pub outputs: [Output; 2],
 }
 
 /// Starts `launch`, with a pipe as its input if it gets any.
 pub fn start(launch: &Launch, stdin: bool, reaper: &Reaper) -> io::Result<Started> {
+    let (input, stdin) = if stdin {
+        let (read, write) = io::pipe()?;
+        (Stdio::from(read), Some(write))
+    } else {
+        (Stdio::null(), None)
+    };
+    let (stdout, output) = io::pipe()?;
+    let (stderr, errors) = io::pipe()?;
     let mut command = Command::new(std::env::current_exe()?);
     command
-        .args(["launch", "--session"])
-        .args(&launch.arguments)
         .env_clear()
         .envs(&launch.env)
-        .stdin(if stdin { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut pipes = None;
-    let process = reaper.spawn(|| {
-        let mut child = command.spawn()?;
-        pipes = Some((child.stdin.take(), child.stdout.take(), child.stderr.take()));
-        i32::try_from(child.id())
-            .map(Pid::from_raw)
-            .map_err(io::Error::other)
-    })?;
-    let (stdin, stdout, stderr) = pipes.expect("set by the spawn that succeeded");
+        .stdin(input)
+        .stdout(output)
+        .stderr(errors);
+    let keeper = Keeper::start(&mut command, launch, reaper)?;
     Ok(Started {
-        process,
+        keeper,
         stdin: stdin
             .map(|stdin| pipe::Sender::from_owned_fd(stdin.into()))
             .transpose()?,
-        outputs: [
-            Output::new(stdout.expect("piped").into())?,
-            Output::new(stderr.expect("piped").into())?,
-        ],
+        outputs: [Output::new(stdout.into())?, Output::new(stderr.into())?],
     })
 }
 

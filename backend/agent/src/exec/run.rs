@@ -3,28 +3,32 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::io;
-use std::time::Duration;
+use std::rc::Rc;
 
+use nix::unistd::Pid;
 use shellport_wire::exit::Reason;
 use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use super::Exec;
+use super::keeper::{Keeper, Word};
 use super::pipe::{MAX_PIPE, Output, Started};
+use super::{Exec, Program};
 use crate::ended;
-use crate::processes::{self, Scope};
-use crate::reaper::Process;
-
-/// Between asking a command to end and killing it.
-const GRACE: Duration = Duration::from_secs(2);
+use crate::reaper::{Ended, Reaper};
 
 /// The most that is read before others get their turn.
 const READ: usize = 16 * 1024;
 
-/// Runs `exec` to its end.
-pub async fn run(exec: &Exec, started: Started, deadline: Option<Instant>) {
+/// Runs `exec` to its end. Its keeper goes on as long as anything is left of it.
+pub async fn run(
+    exec: &Rc<Exec>,
+    started: Started,
+    deadline: Option<Instant>,
+    reaper: &Reaper,
+) -> Keeper {
     let Started {
-        process,
+        mut keeper,
         stdin,
         outputs,
     } = started;
@@ -36,12 +40,15 @@ pub async fn run(exec: &Exec, started: Started, deadline: Option<Instant>) {
         forced: None,
     };
     let seen = tokio::select! {
-        seen = run.watch(process) => seen,
+        seen = run.watch(Watched::new(&mut keeper, exec, reaper)) => seen,
         never = feed(exec, stdin) => match never {},
     };
     let stopping = {
         let mut state = exec.state.borrow_mut();
-        state.leader = None;
+        if let Some(leader) = state.program.leader() {
+            reaper.forget(leader);
+        }
+        state.program = Program::Ended;
         state.input.close();
         state.stopping
     };
@@ -51,6 +58,48 @@ pub async fn run(exec: &Exec, started: Started, deadline: Option<Instant>) {
     }
     let forced = run.forced.or(stopping.then_some(Reason::Stopped));
     exec.finish(ended::exit(seen, forced));
+    keeper
+}
+
+/// A program that starts, and ends.
+struct Watched<'a> {
+    keeper: &'a mut Keeper,
+    exec: &'a Exec,
+    reaper: &'a Reaper,
+    /// Without its keeper, the program is the agent's own child.
+    orphaned: Option<oneshot::Receiver<Ended>>,
+    has_keeper: bool,
+}
+
+impl<'a> Watched<'a> {
+    fn new(keeper: &'a mut Keeper, exec: &'a Exec, reaper: &'a Reaper) -> Self {
+        Self {
+            keeper,
+            exec,
+            reaper,
+            orphaned: None,
+            has_keeper: true,
+        }
+    }
+
+    /// How it ended. Safe to cancel and to call again.
+    async fn ended(&mut self) -> ended::Seen {
+        while self.has_keeper {
+            match self.keeper.word().await {
+                Some(Word::Started(pid)) => self.started(pid),
+                Some(Word::Exited(code)) => return Some(Ended::Code(code)),
+                Some(Word::Signaled(signal)) => return Some(self.reaper.by_signal(signal)),
+                None => self.has_keeper = false,
+            }
+        }
+        ended::seen(self.orphaned.as_mut()?.await)
+    }
+
+    fn started(&mut self, pid: Pid) {
+        self.orphaned = Some(self.reaper.watch(pid));
+        self.exec.state.borrow_mut().program = Program::Runs(pid);
+        self.exec.news.notify_waiters();
+    }
 }
 
 /// Gives the command its input, and holds the pipe no longer than there is any.
@@ -89,7 +138,7 @@ async fn write(exec: &Exec, stdin: &pipe::Sender) -> bool {
 }
 
 struct Run<'a> {
-    exec: &'a Exec,
+    exec: &'a Rc<Exec>,
     outputs: [Output; 2],
     buffer: Vec<u8>,
     deadline: Option<Instant>,
@@ -98,27 +147,28 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Journals the output until the process has ended.
-    async fn watch(&mut self, mut process: Process) -> ended::Seen {
+    async fn watch(&mut self, mut program: Watched<'_>) -> ended::Seen {
         loop {
             let exec = self.exec;
             let [stdout, stderr] = [exec.room(0), exec.room(1)];
             tokio::select! {
                 () = self.outputs[0].ready(), if stdout > 0 => self.read(0, stdout),
                 () = self.outputs[1].ready(), if stderr > 0 => self.read(1, stderr),
-                seen = &mut process.ended => return ended::seen(seen),
+                seen = program.ended() => return seen,
                 () = exec.poke.notified() => {}
                 () = at(self.deadline) => {
                     self.deadline = None;
                     self.forced = Some(Reason::Timeout);
-                    end(&process);
+                    self.end();
                 }
-                () = at(exec.lonely_at()) => {
-                    exec.abandon();
-                    exec.stopping();
-                    end(&process);
-                }
+                () = at(exec.lonely_at()) => exec.give_up(exec.grace),
             }
         }
+    }
+
+    fn end(&self) {
+        let exec = Rc::clone(self.exec);
+        tokio::task::spawn_local(async move { exec.end(exec.grace).await });
     }
 
     fn read(&mut self, stream: usize, room: usize) {
@@ -155,10 +205,6 @@ impl Run<'_> {
             left -= count;
         }
     }
-}
-
-fn end(process: &Process) {
-    tokio::task::spawn_local(processes::end(Scope::Session(process.pid), GRACE));
 }
 
 /// Returns at `instant`; never when there is none.

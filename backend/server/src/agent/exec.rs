@@ -1,17 +1,19 @@
-//! Following an exec, on as many connections as it takes.
+//! What an exec says, and following it on one connection.
 
 use std::convert::Infallible;
 use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use shellport_wire::agent::{
-    ALIVE, EXEC_JOURNAL, Follow, Follower, Request, Response, Stream as Which,
+    ALIVE, EXEC_JOURNAL, Follower as Message, Places, Request, Response, Stream as Which,
 };
 use shellport_wire::exit::Exit;
 use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::link::{self, AgentError, Link, LinkReader, LinkWriter};
 use crate::runtime::Stream;
@@ -22,101 +24,103 @@ const SILENCE: Duration = ALIVE.saturating_mul(4);
 /// How much may come before it is acknowledged.
 const STEP: u64 = EXEC_JOURNAL / 4;
 
-/// What has come of one of an exec's streams.
-#[derive(Debug, Default)]
-struct Output {
-    /// Its first bytes.
-    bytes: Vec<u8>,
-    /// How many there were.
-    seen: u64,
-    /// Whether there were more than are kept.
-    cut: bool,
+/// What an exec says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It is there.
+    Started(Started),
+    /// It has written this.
+    Output {
+        /// Of which stream it is.
+        stream: Which,
+        /// The offset of its first byte.
+        offset: u64,
+        /// What it is.
+        bytes: Bytes,
+    },
+    /// It has written what nobody kept.
+    Gap {
+        /// Of which stream it was.
+        stream: Which,
+        /// The offset of its first byte.
+        from: u64,
+        /// The offset after its last byte.
+        to: u64,
+    },
+    /// It goes on in silence.
+    Alive,
+    /// It has ended; nothing follows.
+    Ended(Ended),
 }
 
-/// What an exec has written, as far as it is wanted and has come.
-#[derive(Debug)]
-pub struct Collected {
-    max: usize,
-    stdout: Output,
-    stderr: Output,
+/// The begin of an exec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its process in the sandbox; none when it could not be started, or has ended.
+    pub pid: Option<i32>,
+    /// When it was started.
+    pub at: Timestamp,
+    /// How much input it has got.
+    pub stdin: u64,
+    /// Whether it takes more.
+    pub open: bool,
+    /// What it has written.
+    pub ends: Places,
+    /// Whether it has ended.
+    pub ended: bool,
 }
 
-impl Collected {
-    /// Nothing yet, and at most `max` bytes of each stream.
-    pub fn new(max: usize) -> Self {
-        Self {
-            max,
-            stdout: Output::default(),
-            stderr: Output::default(),
+/// The end of an exec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How it ended.
+    pub exit: Exit,
+    /// How much it has written.
+    pub ends: Places,
+    /// From its start to its end.
+    pub duration: Duration,
+}
+
+/// Why nothing more comes on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// The exec has ended, which has been told.
+    Ended,
+    /// Nobody listens.
+    Unheard,
+}
+
+/// How far an exec has been followed, so that another connection can go on there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Its begin has been told.
+    pub is_begun: bool,
+    /// What has been told of its streams.
+    pub places: Places,
+}
+
+/// Who listens to an exec, and how it ends when they go.
+pub struct Listener<E> {
+    /// Takes the events, with room for one: whoever is slow here holds the command up.
+    pub events: mpsc::Sender<Result<Event, E>>,
+    /// Cancelled when nobody may listen any more.
+    pub cut: CancellationToken,
+    /// Has the command ended with this grace, when the last one who listens has gone.
+    pub stop: Option<Duration>,
+}
+
+impl<E> Listener<E> {
+    /// False when nobody listens any more.
+    async fn tell(&self, event: Event) -> bool {
+        self.events.send(Ok(event)).await.is_ok()
+    }
+
+    /// Returns when nobody listens any more.
+    async fn gone(&self) {
+        tokio::select! {
+            () = self.events.closed() => {}
+            () = self.cut.cancelled() => {}
         }
-    }
-
-    /// The request for what comes next of the exec called `name`.
-    pub fn next(&self, name: &str) -> Request {
-        Request::Follow(Follow {
-            exec: name.to_owned(),
-            stdout: self.stdout.seen,
-            stderr: self.stderr.seen,
-        })
-    }
-
-    fn places(&self) -> [u64; 2] {
-        [self.stdout.seen, self.stderr.seen]
-    }
-
-    /// Whether there was more than is kept.
-    pub fn is_cut(&self) -> bool {
-        self.stdout.cut || self.stderr.cut
-    }
-
-    /// The bytes of standard output and standard error.
-    pub fn into_bytes(self) -> (Vec<u8>, Vec<u8>) {
-        (self.stdout.bytes, self.stderr.bytes)
-    }
-
-    fn stream(&mut self, which: Which) -> &mut Output {
-        match which {
-            Which::Stdout => &mut self.stdout,
-            Which::Stderr => &mut self.stderr,
-        }
-    }
-
-    fn take(&mut self, kind: Kind, position: u64, payload: &[u8]) -> Result<(), AgentError> {
-        let max = self.max;
-        let output = match kind {
-            Kind::Output => &mut self.stdout,
-            Kind::Stderr => &mut self.stderr,
-            Kind::Input | Kind::Snapshot => {
-                return Err(AgentError::Nonsense(format!("{kind:?} from an exec")));
-            }
-        };
-        if position != output.seen {
-            let message = format!("{kind:?} at {position}; expected {}", output.seen);
-            return Err(AgentError::Nonsense(message));
-        }
-        output.seen += payload.len() as u64;
-        // Behind a cut, what comes would stand in the wrong place.
-        let room = if output.cut {
-            0
-        } else {
-            max - output.bytes.len()
-        };
-        output.cut |= payload.len() > room;
-        output
-            .bytes
-            .extend_from_slice(&payload[..payload.len().min(room)]);
-        Ok(())
-    }
-
-    fn skip(&mut self, which: Which, from: u64, to: u64) -> Result<(), AgentError> {
-        let output = self.stream(which);
-        if from != output.seen || to <= from {
-            let message = format!("a gap from {from} to {to} at {}", output.seen);
-            return Err(AgentError::Nonsense(message));
-        }
-        output.seen = to;
-        output.cut = true;
-        Ok(())
     }
 }
 
@@ -126,21 +130,21 @@ struct Heard {
     /// Up to where input may be sent.
     until: u64,
     /// What has come of the streams.
-    places: [u64; 2],
+    places: Places,
 }
 
-/// Makes `request`, which is for an exec, gives that its input as far as it has not got it, and
-/// collects what it writes until its end. What has come before a connection broke is kept, so that
-/// another can go on from there. More output than is wanted is read and dropped.
+/// Makes `request`, which is for an exec from where `progress` is, gives that its input as far as it has not
+/// got it, and tells `listener` what it says until its end.
 ///
 /// # Errors
 /// A refusal, or a connection that broke: the end is then not known.
-pub async fn follow(
+pub async fn follow<E>(
     stream: Box<dyn Stream>,
     request: &Request,
-    stdin: &Bytes,
-    collected: &mut Collected,
-) -> Result<Exit, AgentError> {
+    stdin: Option<&Bytes>,
+    progress: &mut Progress,
+    listener: &Listener<E>,
+) -> Result<Over, AgentError> {
     let Link {
         mut reader,
         mut writer,
@@ -152,54 +156,82 @@ pub async fn follow(
     let Ok(answer) = timeout(super::ANSWER, answer).await else {
         return Err(AgentError::Silent);
     };
-    let Response::Following {
-        stdin: arrived,
-        until,
-    } = answer?
-    else {
-        return Err(AgentError::Nonsense("not about an exec".to_owned()));
-    };
+    let (started, until) = started(answer?)?;
+    let arrived = started.stdin;
     let (heard, listening) = watch::channel(Heard {
         until,
-        places: collected.places(),
+        places: progress.places,
     });
-    tokio::select! {
-        result = collect(&mut reader, collected, &heard) => result,
+    let over = tokio::select! {
+        told = async {
+            if !progress.is_begun {
+                progress.is_begun = listener.tell(Event::Started(started)).await;
+            }
+            tell(&mut reader, &mut progress.places, listener, &heard).await
+        } => told?,
         // A command may end before it has read its input, and the agent closes then. That is no
         // error, and what came before is still to be read.
         never = async {
             let _said = say(&mut writer, stdin, arrived, listening).await;
             pending::<Infallible>().await
         } => match never {},
+        () = listener.gone() => Over::Unheard,
+    };
+    if let (Over::Unheard, Some(grace)) = (over, listener.stop) {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        writer.message(&Message::Leave { grace_ms }).await?;
     }
+    Ok(over)
+}
+
+/// What an agent answers to one who will follow or feed an exec, and up to where it takes input.
+pub(super) fn started(answer: Response) -> Result<(Started, u64), AgentError> {
+    let Response::Following {
+        stdin,
+        until,
+        open,
+        pid,
+        started_ms,
+        ends,
+        ended,
+    } = answer
+    else {
+        return Err(AgentError::Nonsense("not about an exec".to_owned()));
+    };
+    let at = i64::try_from(started_ms).map(Timestamp::from_millisecond);
+    let started = Started {
+        pid,
+        at: at.ok().and_then(Result::ok).unwrap_or_default(),
+        stdin,
+        open,
+        ends,
+        ended,
+    };
+    Ok((started, until))
 }
 
 /// Sends the input as there is room for it, and acknowledges the output.
 async fn say(
     writer: &mut LinkWriter,
-    stdin: &Bytes,
+    stdin: Option<&Bytes>,
     arrived: u64,
     mut listening: watch::Receiver<Heard>,
 ) -> std::io::Result<()> {
-    let all = stdin.len() as u64;
     let mut position = arrived;
-    let mut has_ended = false;
+    let mut has_ended = stdin.is_none();
+    let stdin = stdin.map_or(&[][..], |bytes| &bytes[..]);
+    let all = stdin.len() as u64;
     let mut acknowledged = listening.borrow().places;
     loop {
         let heard = *listening.borrow_and_update();
-        let come: u64 = heard
-            .places
-            .iter()
-            .zip(acknowledged)
-            .map(|(to, from)| to - from)
-            .sum();
+        let come = (heard.places.stdout - acknowledged.stdout)
+            + (heard.places.stderr - acknowledged.stderr);
         let end = all
             .min(heard.until)
             .min(position.saturating_add(MAX_PAYLOAD as u64));
         if come >= STEP {
             acknowledged = heard.places;
-            let [stdout, stderr] = acknowledged;
-            writer.message(&Follower::Ack { stdout, stderr }).await?;
+            writer.message(&Message::Ack(acknowledged)).await?;
         } else if position < end {
             let range = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
             let part = &stdin[range(position)..range(end)];
@@ -207,7 +239,7 @@ async fn say(
             writer.frame(frame.encode().into()).await?;
             position = end;
         } else if position >= all && !has_ended {
-            writer.message(&Follower::End).await?;
+            writer.message(&Message::End).await?;
             has_ended = true;
         } else if listening.changed().await.is_err() {
             return Ok(());
@@ -215,31 +247,88 @@ async fn say(
     }
 }
 
-async fn collect(
+async fn tell<E>(
     reader: &mut LinkReader,
-    collected: &mut Collected,
+    places: &mut Places,
+    listener: &Listener<E>,
     heard: &watch::Sender<Heard>,
-) -> Result<Exit, AgentError> {
+) -> Result<Over, AgentError> {
     loop {
         let next = timeout(SILENCE, reader.next()).await;
         let bytes = next.map_err(|_| AgentError::Silent)??;
-        let bytes = bytes.ok_or(AgentError::Closed)?;
-        match Frame::decode(&bytes).map_err(|error| AgentError::Nonsense(error.to_string()))? {
-            Frame::Bytes {
+        let bytes = bytes.ok_or(AgentError::Closed)?.freeze();
+        let event = match Frame::decode(&bytes) {
+            Err(error) => return Err(AgentError::Nonsense(error.to_string())),
+            Ok(Frame::Bytes {
                 kind,
                 position,
                 payload,
-            } => collected.take(kind, position, &payload)?,
-            Frame::Message(text) => match link::parse(&text)? {
-                Response::Alive => {}
-                Response::Room { until } => heard.send_modify(|heard| heard.until = until),
-                Response::Gap { stream, from, to } => collected.skip(stream, from, to)?,
-                Response::ExecExit { exit, .. } => return Ok(exit),
+            }) => Event::Output {
+                stream: which(kind)?,
+                offset: position,
+                bytes: bytes.slice(bytes.len() - payload.len()..),
+            },
+            Ok(Frame::Message(text)) => match link::parse(&text)? {
+                Response::Alive => Event::Alive,
+                Response::Room { until } => {
+                    heard.send_modify(|heard| heard.until = until);
+                    continue;
+                }
+                Response::Gap { stream, from, to } => Event::Gap { stream, from, to },
+                Response::ExecExit {
+                    exit,
+                    ends,
+                    duration_ms,
+                } => Event::Ended(Ended {
+                    exit,
+                    ends,
+                    duration: Duration::from_millis(duration_ms),
+                }),
                 Response::Error(refusal) => return Err(AgentError::Refused(refusal)),
                 _ => return Err(AgentError::Nonsense("not about an exec".to_owned())),
             },
+        };
+        let after = after(*places, &event)?;
+        let is_end = matches!(event, Event::Ended(_));
+        if !listener.tell(event).await {
+            return Ok(Over::Unheard);
         }
-        let places = collected.places();
-        heard.send_if_modified(|heard| std::mem::replace(&mut heard.places, places) != places);
+        // The listener has room for one event, so it has taken those before.
+        let taken = std::mem::replace(places, after);
+        if is_end {
+            return Ok(Over::Ended);
+        }
+        heard.send_if_modified(|heard| std::mem::replace(&mut heard.places, taken) != taken);
     }
+}
+
+fn which(kind: Kind) -> Result<Which, AgentError> {
+    match kind {
+        Kind::Output => Ok(Which::Stdout),
+        Kind::Stderr => Ok(Which::Stderr),
+        Kind::Input | Kind::Snapshot => Err(AgentError::Nonsense(format!("{kind:?} from an exec"))),
+    }
+}
+
+/// Where the streams go on after `event`, which has to be the next.
+fn after(mut places: Places, event: &Event) -> Result<Places, AgentError> {
+    let (stream, from, to) = match event {
+        Event::Output {
+            stream,
+            offset,
+            bytes,
+        } => (stream, *offset, *offset + bytes.len() as u64),
+        Event::Gap { stream, from, to } if from < to => (stream, *from, *to),
+        Event::Gap { .. } => return Err(AgentError::Nonsense("an empty gap".to_owned())),
+        Event::Started(_) | Event::Alive | Event::Ended(_) => return Ok(places),
+    };
+    let place = match stream {
+        Which::Stdout => &mut places.stdout,
+        Which::Stderr => &mut places.stderr,
+    };
+    if std::mem::replace(place, to) != from {
+        let message = format!("{stream:?} at {from}, which is not the next");
+        return Err(AgentError::Nonsense(message));
+    }
+    Ok(places)
 }

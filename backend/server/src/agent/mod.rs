@@ -2,6 +2,7 @@
 
 mod binary;
 mod exec;
+mod feed;
 mod link;
 
 use std::time::Duration;
@@ -10,7 +11,8 @@ use shellport_wire::agent::{Refusal, Request, Response, Status};
 use tokio::time::timeout;
 
 pub use self::binary::{binary, install};
-pub use self::exec::{Collected, follow};
+pub use self::exec::{Ended, Event, Listener, Over, Progress, Started, follow};
+pub use self::feed::Feeder;
 pub use self::link::{AgentError, Link, LinkReader, LinkWriter};
 use crate::runtime::Stream;
 

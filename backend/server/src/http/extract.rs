@@ -75,6 +75,8 @@ pub struct Names {
     pub id: String,
     /// What stands for `{terminal}`.
     pub terminal: String,
+    /// What stands for `{exec}`.
+    pub exec: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Names {
@@ -87,6 +89,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Names {
         Ok(Self {
             id: name("id"),
             terminal: name("terminal"),
+            exec: name("exec"),
         })
     }
 }

@@ -1,11 +1,9 @@
 //! Images, where the server has them itself.
 
-use std::convert::Infallible;
-
 use axum::Json;
-use axum::body::{Body as RawBody, Bytes};
+use axum::body::Body as RawBody;
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -15,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::extract::{Body, Params};
 use super::problem::Problem;
+use super::stream::{Form, Item};
 use crate::image;
 use crate::image::pull::{Progress, Step};
 use crate::policy::check_image;
@@ -22,12 +21,6 @@ use crate::runtime::oci::Images;
 
 /// Events that wait for a client; a newer one says all that an older one did.
 const QUEUE: usize = 16;
-
-/// Lines of JSON.
-const NDJSON: &str = "application/x-ndjson";
-
-/// Events as browsers take them.
-const EVENTS: &str = "text/event-stream";
 
 /// An image.
 #[derive(Serialize, ToSchema)]
@@ -166,12 +159,6 @@ fn images(app: &App) -> Result<&Images, Problem> {
     })
 }
 
-/// The server ends; what has come of an image stays.
-fn shutting_down() -> Problem {
-    let detail = "the server is shutting down; ask again, and it goes on where it was";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail)
-}
-
 /// Lists the images.
 #[utoipa::path(
     get, path = "/api/v1/images", tag = "images",
@@ -215,30 +202,23 @@ pub async fn add(
     Params(params): Params<AddParams>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let headers = request.headers().clone();
-    let is = |name, wanted: &str| {
-        let value = headers.get(name).and_then(|it| it.to_str().ok());
-        value.is_some_and(|it| it.contains(wanted))
-    };
-    let is_json = is(header::CONTENT_TYPE, "json");
-    let mut kinds = [NDJSON, EVENTS].into_iter();
-    let accepted = kinds.find(|kind| is(header::ACCEPT, kind));
+    let form = Form::of(request.headers());
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default();
     // `form` is what curl says of a body in its arguments.
-    if !is_json && !is(header::CONTENT_TYPE, "form") {
+    if !kind.contains("json") && !kind.contains("form") {
         return import(&app, params, request.into_body()).await;
     }
     images(&app)?;
     let wish = Body::<PullImage>::from_request(request, &app).await?.value;
     check_image(&wish.image)?;
-    let Some(kind) = accepted else {
+    let form = form?;
+    if form == Form::Json {
         let image = images(&app)?.pull(&wish.image, |_| {}).await?;
         return Ok(Json(Image::from(image)).into_response());
-    };
-    let events = pull(app, wish.image).map(move |event| Ok::<_, Infallible>(encode(&event, kind)));
-    let mut response = RawBody::from_stream(events).into_response();
-    let kind = HeaderValue::from_static(kind);
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Ok(response)
+    }
+    let item = |value| Item { value, id: None };
+    Ok(form.respond(pull(app, wish.image).map(item)))
 }
 
 async fn import(app: &App, params: AddParams, archive: RawBody) -> Result<Response, Problem> {
@@ -271,7 +251,7 @@ fn pull(app: App, name: String) -> impl Stream<Item = PullEvent> {
         };
         let last = tokio::select! {
             pulled = pulling => pulled.map_or_else(PullEvent::Problem, PullEvent::Image),
-            () = app.draining.cancelled() => PullEvent::Problem(shutting_down()),
+            () = app.draining.cancelled() => PullEvent::Problem(Problem::shutting_down()),
             () = sender.closed() => return,
         };
         let _ = sender.send(last).await;
@@ -280,16 +260,6 @@ fn pull(app: App, name: String) -> impl Stream<Item = PullEvent> {
         let event = events.recv().await?;
         Some((event, events))
     })
-}
-
-fn encode(event: &PullEvent, kind: &str) -> Bytes {
-    let json = serde_json::to_string(event).unwrap_or_default();
-    let text = if kind == EVENTS {
-        format!("data: {json}\n\n")
-    } else {
-        format!("{json}\n")
-    };
-    text.into()
 }
 
 /// Returns an image.

@@ -2,6 +2,7 @@
 
 mod assets;
 mod attach;
+mod by_name;
 mod execs;
 mod extract;
 mod guard;
@@ -9,8 +10,10 @@ mod images;
 mod model;
 pub mod openapi;
 mod problem;
+mod run;
 mod service;
 mod sessions;
+mod stream;
 mod terminals;
 mod tickets;
 
@@ -20,7 +23,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,7 +69,9 @@ pub fn router(app: App) -> Router {
         .route("/images", get(images::list).post(images::add))
         .route("/images/-/prune", post(images::prune))
         .route("/images/{*image}", get(images::get).delete(images::remove))
+        .route("/run", post(run::run))
         .route("/sessions", get(sessions::list).post(sessions::create))
+        .route("/sessions/by-name/{name}", put(by_name::put))
         .route(
             "/sessions/{id}",
             get(sessions::get)
@@ -89,7 +94,30 @@ pub fn router(app: App) -> Router {
             "/sessions/{id}/terminals/{terminal}/tickets",
             post(tickets::create),
         )
-        .route("/sessions/{id}/execs", post(execs::run))
+        .route("/sessions/{id}/execs", get(execs::list).post(execs::run))
+        .route(
+            "/sessions/{id}/execs/{exec}",
+            get(execs::one::get)
+                .put(execs::put)
+                .delete(execs::one::delete),
+        )
+        .route(
+            "/sessions/{id}/execs/{exec}/output",
+            get(execs::output::read),
+        )
+        .route(
+            "/sessions/{id}/execs/{exec}/stdin",
+            post(execs::stdin::give),
+        )
+        .route(
+            "/sessions/{id}/execs/{exec}/signal",
+            post(execs::one::signal),
+        )
+        .route("/sessions/{id}/execs/{exec}/stop", post(execs::one::stop))
+        .route(
+            "/sessions/{id}/execs/{exec}/attach",
+            get(execs::attach::attach),
+        )
         .layer(from_fn_with_state(app.clone(), guard::authenticate))
         // These two look at the token themselves, or need none.
         .route(

@@ -93,7 +93,7 @@ pub struct Main {
 }
 
 /// How a program ended: with a code or by a signal, never both.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Exit {
     /// Its exit code.
     code: Option<i32>,
@@ -104,7 +104,7 @@ pub struct Exit {
 }
 
 /// Why a program ended.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// It exited by itself.

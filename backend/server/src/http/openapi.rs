@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use super::{attach, execs, images, service, sessions, terminals, tickets};
+use super::{attach, by_name, execs, images, run, service, sessions, terminals, tickets};
 
 /// The document. The test below holds it against the route table.
 #[derive(OpenApi)]
@@ -28,6 +28,7 @@ use super::{attach, execs, images, service, sessions, terminals, tickets};
         images::prune,
         sessions::list,
         sessions::create,
+        by_name::put,
         sessions::get,
         sessions::change,
         sessions::delete,
@@ -40,7 +41,17 @@ use super::{attach, execs, images, service, sessions, terminals, tickets};
         terminals::close,
         tickets::create,
         attach::attach,
+        run::run,
+        execs::list,
         execs::run,
+        execs::put,
+        execs::one::get,
+        execs::one::delete,
+        execs::output::read,
+        execs::stdin::give,
+        execs::one::signal,
+        execs::one::stop,
+        execs::attach::attach,
     ),
 )]
 pub struct Document;

@@ -17,7 +17,7 @@ use crate::image::ImageError;
 use crate::policy::PolicyError;
 use crate::runtime::RuntimeError;
 use crate::runtime::oci::ImagesError;
-use crate::session::{CommandError, RegistryError};
+use crate::session::{CommandError, Record, RegistryError};
 use crate::store::StoreError;
 
 /// An error of the API.
@@ -77,6 +77,23 @@ impl Problem {
     pub fn no_session(id: &str) -> Self {
         let detail = format!("there is no session {id:?}");
         Self::new(StatusCode::NOT_FOUND, "session_not_found", detail)
+    }
+
+    /// A session that was to run, and does not.
+    pub fn not_made(record: &Record) -> Self {
+        let code = match record.reason.as_deref() {
+            Some("image_not_available") => "image_not_available",
+            _ => "session_not_running",
+        };
+        let why = record.message.as_deref().unwrap_or("it has ended");
+        let detail = format!("the session is {}: {why}", record.state.as_str());
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// A server that ends, before what was asked for has.
+    pub fn shutting_down() -> Self {
+        let detail = "the server is shutting down; ask again, and it goes on where it was";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail)
     }
 
     /// About this field.
@@ -232,6 +249,7 @@ impl From<Refusal> for Problem {
             RefusalCode::NotFound => (StatusCode::NOT_FOUND, "terminal_not_found"),
             RefusalCode::Exists => (StatusCode::CONFLICT, "terminal_exists"),
             RefusalCode::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
+            RefusalCode::Ended => (StatusCode::CONFLICT, "exec_ended"),
             RefusalCode::StartFailed => (StatusCode::CONFLICT, "start_failed"),
             RefusalCode::ShuttingDown => (StatusCode::CONFLICT, "wrong_state"),
             RefusalCode::Other => (StatusCode::BAD_GATEWAY, "agent_error"),

@@ -18,6 +18,7 @@ use super::extract::{Body, InPath, Params};
 use super::model::{Duration as DurationText, Session as Shown, Size};
 use super::problem::Problem;
 use crate::auth::Caller;
+use crate::config::Limits;
 use crate::id::SessionId;
 use crate::policy::{Wish, resolve, resolve_time};
 use crate::session::{Change, Command, Network, NewSession, Profile, Session, State as Life, View};
@@ -34,36 +35,36 @@ const MAX_GRACE: Duration = Duration::from_mins(1);
 pub struct CreateSession {
     /// The image to make the sandbox from.
     #[schema(example = "debian:stable-slim")]
-    image: Option<String>,
+    pub(super) image: Option<String>,
     /// A name for people.
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// Overrides the image's command. A shell runs in the terminals, anything else beside them.
-    command: Option<Vec<String>>,
+    pub(super) command: Option<Vec<String>>,
     /// Variables on top of the image's.
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, String>,
     /// The working directory, an absolute path.
-    cwd: Option<String>,
+    pub(super) cwd: Option<String>,
     /// The user: a name or number, with or without a group behind a colon.
-    user: Option<String>,
+    pub(super) user: Option<String>,
     /// How many CPUs' worth of time.
     #[schema(example = 1.5)]
-    cpus: Option<f64>,
+    pub(super) cpus: Option<f64>,
     /// How much memory.
-    memory: Option<Size>,
+    pub(super) memory: Option<Size>,
     /// The most processes and threads.
-    pids: Option<u32>,
+    pub(super) pids: Option<u32>,
     /// What it can reach.
-    network: Option<Network>,
+    pub(super) network: Option<Network>,
     /// How much it may do.
-    profile: Option<Profile>,
+    pub(super) profile: Option<Profile>,
     /// Words to find it by.
     #[serde(default)]
-    labels: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
     /// How long it lives before it is deleted.
-    ttl: Option<DurationText>,
+    pub(super) ttl: Option<DurationText>,
     /// How long it may be without a viewer or exec before it is stopped.
-    idle_timeout: Option<DurationText>,
+    pub(super) idle_timeout: Option<DurationText>,
 }
 
 /// How a create answers.
@@ -101,12 +102,24 @@ pub async fn create(
     headers: HeaderMap,
     body: Body<CreateSession>,
 ) -> Result<Response, Problem> {
-    let wish = body.value;
+    let mut new = plan(body.value, caller, &app.limits)?;
+    // A digest: the request may hold secrets, which are not stored.
+    new.key = idempotency_key(&headers)?.map(|key| (key, digest(&body.text)));
+    let (session, fresh) = app.registry.create(new).await?;
+    answer(&app, &session, fresh, params.wait).await
+}
+
+/// What a caller asks for, as far as it is allowed.
+pub(super) fn plan(
+    wish: CreateSession,
+    caller: Caller,
+    limits: &Limits,
+) -> Result<NewSession, Problem> {
     check_name(wish.name.as_deref())?;
     check_labels(&wish.labels)?;
-    let ttl = resolve_time("ttl", wish.ttl.map(|it| it.0), app.limits.max_ttl)?;
+    let ttl = resolve_time("ttl", wish.ttl.map(|it| it.0), limits.max_ttl)?;
     let idle = wish.idle_timeout.map(|it| it.0);
-    let idle_timeout = resolve_time("idle_timeout", idle, app.limits.max_idle)?;
+    let idle_timeout = resolve_time("idle_timeout", idle, limits.max_idle)?;
     let spec = resolve(
         Wish {
             image: wish.image,
@@ -120,28 +133,32 @@ pub async fn create(
             memory: wish.memory.map(|size| size.0),
             pids: wish.pids,
         },
-        &app.limits,
+        limits,
     )?;
-    // A digest: the request may hold secrets, which are not stored.
-    let key = idempotency_key(&headers)?.map(|key| (key, digest(&body.text)));
-    let (session, fresh) = app
-        .registry
-        .create(NewSession {
-            spec,
-            name: wish.name,
-            owner: caller.0,
-            labels: wish.labels,
-            ttl,
-            idle_timeout,
-            key,
-        })
-        .await?;
+    Ok(NewSession {
+        spec,
+        name: wish.name,
+        owner: caller.0,
+        labels: wish.labels,
+        ttl,
+        idle_timeout,
+        key: None,
+    })
+}
+
+/// A session that was made for a request, or was there.
+pub(super) async fn answer(
+    app: &App,
+    session: &Session,
+    fresh: bool,
+    wait: Option<Wait>,
+) -> Result<Response, Problem> {
     if fresh {
         app.metrics.sessions_created.inc();
     }
     let mut view = session.view();
-    if let Some(Wait::Running) = params.wait {
-        view = wait_for(&session).await?;
+    if let Some(Wait::Running) = wait {
+        view = wait_for(session).await?;
     }
     let status = if fresh {
         StatusCode::CREATED

@@ -227,7 +227,8 @@ pub(super) fn running(session: &Session) -> Result<crate::id::SessionId, Problem
     ))
 }
 
-async fn ask(
+/// Asks the agent of a session that runs.
+pub(super) async fn ask(
     app: &App,
     session: &Session,
     request: &Request,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -115,6 +115,8 @@ pub struct Registry {
     sessions: RwLock<HashMap<SessionId, Session>>,
     /// The idempotency keys that are being worked on.
     keys: std::sync::Mutex<std::collections::HashSet<(String, String)>>,
+    /// One of them no longer is.
+    released: Notify,
     drivers: TaskTracker,
     closing: CancellationToken,
 }
@@ -135,6 +137,7 @@ impl Registry {
             stop_grace,
             sessions: RwLock::default(),
             keys: std::sync::Mutex::default(),
+            released: Notify::new(),
             drivers: TaskTracker::new(),
             closing: CancellationToken::new(),
         })
@@ -256,6 +259,31 @@ impl Registry {
         self.lock_read().get(id).cloned()
     }
 
+    /// The newest session of this owner with this name.
+    pub fn named(&self, owner: &str, name: &str) -> Option<Session> {
+        let sessions = self.lock_read();
+        let theirs = sessions.values().filter(|session| {
+            let view = session.view.borrow();
+            let record = &view.record;
+            !view.deleted && record.owner == owner && record.name.as_deref() == Some(name)
+        });
+        let newest = theirs.max_by_key(|session| session.view.borrow().record.created_at);
+        newest.cloned()
+    }
+
+    /// Waits until nobody else works on the session of this owner with this name.
+    pub async fn reserve_name(self: &Arc<Self>, owner: &str, name: &str) -> impl Drop + use<> {
+        // No idempotency key has a control character.
+        let key = format!("\n{name}");
+        loop {
+            let released = self.released.notified();
+            if let Some(working) = self.claim(owner, &key) {
+                return working;
+            }
+            released.await;
+        }
+    }
+
     /// Every session, the newest first.
     pub fn list(&self) -> Vec<View> {
         let mut views: Vec<View> = self.lock_read().values().map(Session::view).collect();
@@ -324,5 +352,6 @@ impl Drop for Working {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         keys.remove(&self.key);
+        self.registry.released.notify_waiters();
     }
 }

@@ -70,6 +70,9 @@ pub struct Spec {
     /// Variables on top of the image's. They are not stored: the sandbox keeps them.
     #[serde(skip)]
     pub env: BTreeMap<String, String>,
+    /// A digest of them, by which they are told from others.
+    #[serde(default)]
+    pub env_digest: String,
     /// Overrides the image's working directory.
     pub cwd: Option<String>,
     /// Overrides the image's user.

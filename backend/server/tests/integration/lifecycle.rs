@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::support::api::id;
+use crate::support::api::{AGENT, id};
 use crate::support::backend::on_backends;
 use crate::support::http::Client;
 use crate::support::server::TestServer;
@@ -168,7 +168,8 @@ async fn an_agent_that_hangs_is_removed(server: &TestServer) {
     let session = client.session().await;
     let line = "sleep 1000 >/dev/null 2>&1 & echo $!";
     let sleeper = client.output(&session, line).await;
-    let stop = client.shell(&session, "kill -STOP $PPID");
+    let line = format!("kill -STOP {AGENT}");
+    let stop = client.shell(&session, &line);
     assert!(timeout(Duration::from_secs(1), stop).await.is_err());
     within("the delete", LONG, client.remove(&session)).await;
     assert_eq!(client.sessions().await, Vec::<String>::new());

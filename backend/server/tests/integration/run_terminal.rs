@@ -81,8 +81,10 @@ fn codes_are_the_programs(containers: &Containers) {
     let output = containers.output(&["run", "--net=none", IMAGE, "/etc"]);
     assert_eq!(output.status.code(), Some(126), "{output:?}");
     // Ctrl-C at a program that does not know of it.
-    let mut terminal = containers.terminal(&["run", "-it", "--net=none", IMAGE, "sleep", "1000"]);
-    std::thread::sleep(Duration::from_millis(1500));
+    let line = "echo ready; exec sleep 1000";
+    let mut terminal = containers.terminal(&["run", "-it", "--net=none", IMAGE, "sh", "-c", line]);
+    terminal.expect("ready");
+    std::thread::sleep(Duration::from_millis(200));
     // Nobody could let it go on again, so it does.
     terminal.send("\x1a");
     std::thread::sleep(Duration::from_millis(200));

@@ -80,6 +80,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Runs a command in a sandbox of its own, which is removed when it has ended.
+         * @description With `Accept: application/json` the answer is the outcome; with `application/x-ndjson` or
+         *     `text/event-stream` it is events as they come, of which `container_remove` is only sent when nothing is left.
+         *     When the client goes first, the command is ended and everything removed.
+         */
+        post: operations["run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -92,6 +114,29 @@ export interface paths {
         put?: never;
         /** Creates a session. */
         post: operations["create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/by-name/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Returns the caller's session of this name; one that has stopped is started, and one that is not there, has
+         *     failed or is lost is made.
+         * @description Requests at the same time make one session. What the request names must be as it is in a session that is
+         *     there, except for `ttl`, which counts from when it is made; otherwise the answer is a problem that names the
+         *     field, or, with `replace`, another session.
+         */
+        put: operations["put"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -124,10 +169,141 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Lists a session's execs: those that run, and those that ended last. */
+        get: operations["list"];
+        put?: never;
+        /**
+         * Runs a command.
+         * @description With `Accept: application/json` the answer is its outcome, when it has ended; with `application/x-ndjson`
+         *     or `text/event-stream` it is events as they come. When the client goes first, the command is ended, unless
+         *     it may `linger`. One that runs in the `background` is answered with as soon as it has started.
+         */
+        post: operations["run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/execs/{exec}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns an exec. */
+        get: operations["get"];
+        /**
+         * Runs a command under a name of the caller's, once.
+         * @description The same request, made again, starts nothing: it is answered from the same command, whether that runs or has
+         *     ended. Another request for a name that is taken is refused. The answers are those of a POST to the
+         *     collection.
+         */
+        put: operations["put"];
+        post?: never;
+        /** Ends an exec and forgets it, with all that it wrote. */
+        delete: operations["delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/execs/{exec}/attach": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Attaches to an exec: its events come as JSON text, from the offsets on; binary messages are its input, as is
+         *     `{"type":"stdin","data":"…"}`. `{"type":"end"}` ends the input, `{"type":"signal","signal":"SIGINT"}` signals
+         *     the process group.
+         */
+        get: operations["attach"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/execs/{exec}/output": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reads what an exec has written, from any offset that is kept.
+         * @description With `Accept: application/x-ndjson` or `text/event-stream` the events come as they happen, up to the end; a
+         *     browser's `EventSource` goes on where it was. With `application/json` the answer is one page of what is
+         *     there. A command that waits for whoever reads it goes on as pages are read.
+         */
+        get: operations["read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/execs/{exec}/signal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
         get?: never;
         put?: never;
-        /** Runs a command to its end. When the client goes first, the command is ended. */
-        post: operations["run"];
+        /** Signals the process group of an exec's program. */
+        post: operations["signal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/execs/{exec}/stdin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives an exec input: the body, however long, as fast as the command reads it.
+         * @description The answer comes when all of it has arrived at the sandbox. When a request broke, the exec tells in `stdin`
+         *     how much had arrived.
+         */
+        post: operations["give"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/execs/{exec}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends an exec: its program, and everything that it has started, even what has made itself independent of it.
+         *     The answer comes when they have gone, and has the exec's end.
+         */
+        post: operations["stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -319,13 +495,110 @@ export interface components {
          * @example 30m
          */
         Duration: string;
+        /** @description A command, running or ended. */
+        Exec: {
+            /** @description What runs. */
+            argv: string[];
+            /**
+             * Format: int64
+             * @description Milliseconds from its start until its end, or until now.
+             */
+            duration_ms: number;
+            /** @description The offsets after the last output. */
+            ends: components["schemas"]["Places"];
+            exit?: components["schemas"]["Exit"] | null;
+            /** @description Its name. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Its process in the sandbox, while it runs.
+             */
+            pid?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was started.
+             */
+            started_at: string;
+            /** @description The offsets of the oldest output that is kept. */
+            starts: components["schemas"]["Places"];
+            /** @description Whether it runs. */
+            state: components["schemas"]["ExecState"];
+            /**
+             * Format: int64
+             * @description How much input it has got: the offset of what comes next.
+             */
+            stdin: number;
+            /** @description Whether it takes more input. */
+            stdin_open: boolean;
+        };
+        /** @description What happens to a command. The last is `process_end`. */
+        ExecEvent: {
+            /** @description The exec. */
+            exec: string;
+            /**
+             * Format: int32
+             * @description Its process in the sandbox; null when it could not be started, or has ended.
+             */
+            pid?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was started.
+             */
+            started_at: string;
+            /** @enum {string} */
+            type: "process_start";
+        } | (components["schemas"]["Output"] & {
+            /** @enum {string} */
+            type: "output";
+        }) | {
+            /**
+             * Format: int64
+             * @description The offset of its first byte.
+             */
+            from: number;
+            /** @description Which stream. */
+            stream: components["schemas"]["StreamName"];
+            /**
+             * Format: int64
+             * @description The offset after its last byte.
+             */
+            to: number;
+            /** @enum {string} */
+            type: "gap";
+        } | {
+            /** @description What it has written. */
+            ends: components["schemas"]["Places"];
+            /** @enum {string} */
+            type: "heartbeat";
+        } | {
+            /** @description As a problem's. */
+            code: string;
+            /** @description What happened. */
+            detail: string;
+            /** @enum {string} */
+            type: "process_error";
+        } | (components["schemas"]["ProcessEnd"] & {
+            /** @enum {string} */
+            type: "process_end";
+        });
+        /** @description Execs, the oldest first. */
+        ExecList: {
+            data: components["schemas"]["Exec"][];
+            /** @description Where the next page begins; null at the end. */
+            next_cursor?: string | null;
+        };
         /** @description How a command went. */
         ExecOutcome: {
+            /**
+             * Format: int64
+             * @description Milliseconds from its start to its end.
+             */
+            duration_ms: number;
             /** @description `base64` when the streams are not both UTF-8, else `utf-8`. */
             encoding: string;
             /** @description How it ended. */
             exit: components["schemas"]["Exit"];
-            /** @description Under which it is in the server's log. */
+            /** @description The exec. */
             id: string;
             /** @description What it wrote to standard error, at most 1 MiB. */
             stderr: string;
@@ -334,6 +607,11 @@ export interface components {
             /** @description Whether it wrote more than is told here. */
             truncated: boolean;
         };
+        /**
+         * @description Whether an exec's program runs.
+         * @enum {string}
+         */
+        ExecState: "running" | "exited";
         /** @description How a program ended: with a code or by a signal, never both. */
         Exit: {
             /**
@@ -411,6 +689,33 @@ export interface components {
              */
             total: number;
         };
+        /** @description What happens to a run's sandbox. */
+        LifeEvent: {
+            /** @description Its session, for as long as it runs. */
+            session: string;
+            /** @enum {string} */
+            type: "container_create";
+        } | {
+            /**
+             * Format: int64
+             * @description Bytes done.
+             */
+            current: number;
+            /** @description A stable word for what is done. */
+            step: string;
+            /**
+             * Format: int64
+             * @description Bytes to do, as far as known.
+             */
+            total?: number | null;
+            /** @enum {string} */
+            type: "image_pull";
+        } | {
+            /** @description The session that it was. */
+            session: string;
+            /** @enum {string} */
+            type: "container_remove";
+        };
         /**
          * @description What a runtime cannot do for sessions on this machine.
          * @enum {string}
@@ -455,6 +760,45 @@ export interface components {
             /** @description The user; the session's when absent. */
             user?: string | null;
         };
+        /** @description A piece of what a command writes. A character of UTF-8 is never split. */
+        Output: {
+            /** @description The text. */
+            data: string;
+            /** @description `base64` when `data` is that, because the bytes are no UTF-8; else absent. */
+            encoding?: string | null;
+            /**
+             * Format: int64
+             * @description The offset of its first byte.
+             */
+            offset: number;
+            /** @description Which stream. */
+            stream: components["schemas"]["StreamName"];
+        };
+        /** @description A part of what a command has written. */
+        OutputPage: {
+            /**
+             * @description What has happened, in order. When the command has ended and everything is told, the last is
+             *     `process_end`.
+             */
+            data: components["schemas"]["ExecEvent"][];
+            /** @description Whether the command has ended and there is no next page. */
+            ended: boolean;
+            /** @description Where the next page begins: its `stdout` and `stderr`. */
+            next: components["schemas"]["Places"];
+        };
+        /** @description An offset in each stream. */
+        Places: {
+            /**
+             * Format: int64
+             * @description In standard error.
+             */
+            stderr: number;
+            /**
+             * Format: int64
+             * @description In standard output.
+             */
+            stdout: number;
+        };
         /** @description An error of the API. */
         Problem: {
             /**
@@ -489,6 +833,16 @@ export interface components {
              * @example about:blank
              */
             type: string;
+        };
+        /** @description How a command ended. */
+        ProcessEnd: components["schemas"]["Exit"] & {
+            /**
+             * Format: int64
+             * @description Milliseconds from its start to its end.
+             */
+            duration_ms: number;
+            /** @description How much it has written. */
+            ends: components["schemas"]["Places"];
         };
         /**
          * @description How much a sandbox may do. The order is from loose to strict.
@@ -552,16 +906,68 @@ export interface components {
              */
             rows: number;
         };
+        /** @description What happens in a run. The last is `container_remove`. */
+        RunEvent: components["schemas"]["LifeEvent"] | components["schemas"]["ExecEvent"];
         /** @description A command to run. */
         RunExec: {
             /** @description The argument vector. Either this or `shell`. */
             argv?: string[];
+            /** @description Answer when it has started, and let it run alone. */
+            background?: boolean;
             /** @description The working directory. */
             cwd?: string | null;
             /** @description Variables on top of the session's. */
             env?: {
                 [key: string]: string;
             };
+            grace?: components["schemas"]["Duration"] | null;
+            linger?: components["schemas"]["Duration"] | null;
+            /**
+             * @description A line for `/bin/sh -c`. Either this or `argv`.
+             * @example make test
+             */
+            shell?: string | null;
+            /** @description What it reads from its standard input; nothing when absent. */
+            stdin?: string | null;
+            /** @description Whether more input comes later, to `…/stdin`, up to its end. */
+            stdin_open?: boolean;
+            timeout?: components["schemas"]["Duration"] | null;
+            /** @description The user; the session's when absent. */
+            user?: string | null;
+        };
+        /** @description A command, and the sandbox to run it in. */
+        RunOnce: {
+            /** @description The argument vector. Either this or `shell`. */
+            argv?: string[];
+            /**
+             * Format: double
+             * @description How many CPUs' worth of time.
+             */
+            cpus?: number | null;
+            /** @description The working directory, an absolute path. */
+            cwd?: string | null;
+            /** @description Variables on top of the image's. */
+            env?: {
+                [key: string]: string;
+            };
+            grace?: components["schemas"]["Duration"] | null;
+            /**
+             * @description The image to make the sandbox from.
+             * @example debian:stable-slim
+             */
+            image?: string | null;
+            /** @description Words to find its session by while it runs. */
+            labels?: {
+                [key: string]: string;
+            };
+            memory?: components["schemas"]["Size"] | null;
+            network?: components["schemas"]["Network"] | null;
+            /**
+             * Format: int32
+             * @description The most processes and threads.
+             */
+            pids?: number | null;
+            profile?: components["schemas"]["Profile"] | null;
             /**
              * @description A line for `/bin/sh -c`. Either this or `argv`.
              * @example make test
@@ -570,7 +976,7 @@ export interface components {
             /** @description What it reads from its standard input; nothing when absent. */
             stdin?: string | null;
             timeout?: components["schemas"]["Duration"] | null;
-            /** @description The user; the session's when absent. */
+            /** @description The user: a name or number, with or without a group behind a colon. */
             user?: string | null;
         };
         /** @description What a runtime is, for people. */
@@ -679,6 +1085,14 @@ export interface components {
             /** @description What to ask for the next page with; null on the last. */
             next_cursor?: string | null;
         };
+        /** @description A signal to send. */
+        Signal: {
+            /**
+             * @description Its name.
+             * @example SIGINT
+             */
+            signal: string;
+        };
         /** @description A size in bytes: a number, or text such as `512Mi` or `1g`. */
         Size: components["schemas"]["NumberOrText"];
         /**
@@ -686,10 +1100,29 @@ export interface components {
          * @enum {string}
          */
         State: "creating" | "running" | "paused" | "stopping" | "stopped" | "failed" | "lost";
+        /** @description How far a command's input has come. */
+        Stdin: {
+            /**
+             * Format: int64
+             * @description How much has come: the offset of what comes next.
+             */
+            stdin: number;
+            /** @description Whether more may come. */
+            stdin_open: boolean;
+        };
+        /** @description How an exec is to be ended. */
+        StopExec: {
+            grace?: components["schemas"]["Duration"] | null;
+        };
         /** @description How to stop. */
         StopSession: {
             grace?: components["schemas"]["Duration"] | null;
         };
+        /**
+         * @description One of a command's streams.
+         * @enum {string}
+         */
+        StreamName: "stdout" | "stderr";
         /** @description A terminal of a session. */
         Terminal: {
             /**
@@ -948,6 +1381,40 @@ export interface operations {
             };
         };
     };
+    run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunOnce"];
+            };
+        };
+        responses: {
+            /** @description It ran and has ended, however; or it is told as it goes on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExecOutcome"];
+                    "application/x-ndjson": components["schemas"]["RunEvent"];
+                    "text/event-stream": components["schemas"]["RunEvent"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: {
@@ -1014,6 +1481,58 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            201: {
+                headers: {
+                    ETag?: string;
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put: {
+        parameters: {
+            query?: {
+                /** @description `running`: answer when the session runs, or cannot. */
+                wait?: components["schemas"]["Wait"];
+                /** @description `true`: one that is there and is not what is asked for is deleted, and another one made. */
+                replace?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The session's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateSession"];
+            };
+        };
+        responses: {
+            /** @description It was there */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description It was made */
             201: {
                 headers: {
                     ETag?: string;
@@ -1132,6 +1651,39 @@ export interface operations {
             };
         };
     };
+    list: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExecList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     run: {
         parameters: {
             query?: never;
@@ -1148,13 +1700,334 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It ran and has ended, however */
+            /** @description It ran and has ended, however; or it is told as it goes on */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ExecOutcome"];
+                    "application/x-ndjson": components["schemas"]["ExecEvent"];
+                    "text/event-stream": components["schemas"]["ExecEvent"];
+                };
+            };
+            /** @description It runs in the background */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exec"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The exec */
+                exec: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exec"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put: {
+        parameters: {
+            query?: {
+                /** @description The offset in standard output. */
+                stdout?: number;
+                /** @description The offset in standard error. */
+                stderr?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The exec's name: letters, digits, dots, hyphens and underscores, at most 64 */
+                exec: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunExec"];
+            };
+        };
+        responses: {
+            /** @description It ran and has ended, however; or it is told as it goes on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExecOutcome"];
+                    "application/x-ndjson": components["schemas"]["ExecEvent"];
+                    "text/event-stream": components["schemas"]["ExecEvent"];
+                };
+            };
+            /** @description It runs in the background */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exec"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The exec */
+                exec: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    attach: {
+        parameters: {
+            query?: {
+                /** @description The offset in standard output. */
+                stdout?: number;
+                /** @description The offset in standard error. */
+                stderr?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The exec */
+                exec: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read: {
+        parameters: {
+            query?: {
+                /** @description The offset in standard output; 0 when absent. */
+                stdout?: number;
+                /** @description The offset in standard error; 0 when absent. */
+                stderr?: number;
+                /** @description Of JSON: after how many bytes of output the page ends, 1 to 4194304; 262144 when absent. */
+                limit?: number;
+                /** @description Of JSON: how long to wait when there is nothing yet, such as `30s`; at most `1m`, not at all when absent. */
+                wait?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The exec */
+                exec: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutputPage"];
+                    "application/x-ndjson": components["schemas"]["ExecEvent"];
+                    "text/event-stream": components["schemas"]["ExecEvent"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The exec */
+                exec: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Signal"];
+            };
+        };
+        responses: {
+            /** @description It was sent */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    give: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The offset of its first byte, so that a request which is made again gives nothing twice. Behind what has
+                 *     come when absent.
+                 */
+                offset?: number;
+                /** @description `true`: nothing comes after it, and the command sees the end of its input. */
+                end?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The exec */
+                exec: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stdin"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stop: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The exec */
+                exec: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StopExec"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exec"];
                 };
             };
             default: {

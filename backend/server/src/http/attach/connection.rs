@@ -6,26 +6,32 @@ use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream, unfold};
 use futures_util::{SinkExt, Stream, StreamExt};
 use shellport_wire::agent::RefusalCode;
 use shellport_wire::close;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use crate::agent::{LinkReader, LinkWriter};
 
 /// How often the client is asked whether it is there.
-const PING: Duration = Duration::from_secs(20);
+pub(in crate::http) const PING: Duration = Duration::from_secs(20);
+
+/// After how long without a word from the client it is given up.
+const UNRESPONSIVE: Duration = Duration::from_mins(1);
+
+/// How long the last message may take.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// What goes to the client.
-pub(super) type Sink = SplitSink<WebSocket, Message>;
+pub(in crate::http) type Sink = SplitSink<WebSocket, Message>;
 
 /// Why a connection ends.
 #[derive(Debug)]
-pub(super) enum End {
+pub(in crate::http) enum End {
     /// The client has gone.
     Gone,
     /// For this reason, with this code.
@@ -33,32 +39,74 @@ pub(super) enum End {
 }
 
 /// What comes from the client, and when it last did.
-pub(super) struct Source<'a> {
-    pub(super) stream: SplitStream<WebSocket>,
-    pub(super) heard: &'a Heard,
+pub(in crate::http) struct Source<'a> {
+    pub(in crate::http) stream: SplitStream<WebSocket>,
+    pub(in crate::http) heard: &'a Heard,
 }
 
 /// When the client was last heard.
-pub(super) struct Heard(Mutex<Instant>);
+pub(in crate::http) struct Heard(Mutex<Instant>);
 
 impl Heard {
     /// Just now.
-    pub(super) fn new() -> Self {
+    pub(in crate::http) fn new() -> Self {
         Self(Mutex::new(Instant::now()))
     }
 
-    pub(super) fn now(&self) {
+    pub(in crate::http) fn now(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    pub(super) fn last(&self) -> Instant {
+    fn last(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl End {
+    /// Of a server that ends.
+    pub(in crate::http) fn draining() -> Self {
+        Self::Close(close::GOING_AWAY, "the server is shutting down".to_owned())
+    }
+
+    /// Tells it to the client, as far as that is there.
+    pub(in crate::http) async fn tell(self, mut sink: Sink, mut source: Source<'_>) {
+        if let Self::Close(code, reason) = self {
+            let frame = CloseFrame {
+                code,
+                reason: Utf8Bytes::from(cut(&reason)),
+            };
+            // A client that does not read any more does not get it.
+            let _ = timeout(CLOSE, sink.send(Message::Close(Some(frame)))).await;
+            // Closed with something unread, the kernel would reset the connection, and the client would
+            // lose what it has not read itself: the last output and the exit.
+            let _ = timeout(CLOSE, async { while source.next().await.is_ok() {} }).await;
+        }
+        let _ = timeout(CLOSE, sink.close()).await;
+    }
+}
+
+/// A close reason has at most 123 bytes (RFC 6455, 5.5).
+fn cut(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(123)]
+}
+
+impl Heard {
+    /// Returns when the client has not been heard for too long.
+    pub(in crate::http) async fn silence(&self) -> End {
+        loop {
+            let deadline = self.last() + UNRESPONSIVE;
+            if deadline <= Instant::now() {
+                let reason = "nothing was heard for too long".to_owned();
+                return End::Close(close::UNRESPONSIVE, reason);
+            }
+            sleep_until(deadline).await;
+        }
     }
 }
 
 impl Source<'_> {
     /// The next message with content.
-    pub(super) async fn next(&mut self) -> Result<Message, End> {
+    pub(in crate::http) async fn next(&mut self) -> Result<Message, End> {
         loop {
             let message = match self.stream.next().await {
                 Some(Ok(message)) => message,
@@ -86,7 +134,7 @@ impl Source<'_> {
 }
 
 /// Why a dialect has ended.
-pub(super) enum Ended {
+pub(in crate::http) enum Ended {
     /// By the client.
     Client(End),
     /// The program's exit has been told.
@@ -101,7 +149,10 @@ pub(super) enum Ended {
 ///
 /// An agent that has sent the exit closes the connection, so a write may fail while the exit is
 /// still to be read. The end of a connection is therefore the reader's to find.
-pub(super) async fn pump(mut writer: LinkWriter, frames: impl Stream<Item = Bytes>) -> Infallible {
+pub(in crate::http) async fn pump(
+    mut writer: LinkWriter,
+    frames: impl Stream<Item = Bytes>,
+) -> Infallible {
     let mut frames = pin!(frames);
     while let Some(frame) = frames.next().await {
         if writer.frame(frame).await.is_err() {
@@ -114,7 +165,7 @@ pub(super) async fn pump(mut writer: LinkWriter, frames: impl Stream<Item = Byte
 }
 
 /// The frames that come through a queue.
-pub(super) fn queued(queue: mpsc::Receiver<Bytes>) -> impl Stream<Item = Bytes> {
+pub(in crate::http) fn queued(queue: mpsc::Receiver<Bytes>) -> impl Stream<Item = Bytes> {
     unfold(queue, async |mut queue| {
         let frame = queue.recv().await?;
         Some((frame, queue))
@@ -122,20 +173,20 @@ pub(super) fn queued(queue: mpsc::Receiver<Bytes>) -> impl Stream<Item = Bytes> 
 }
 
 /// The next frame from the agent, with pings to the client in between.
-pub(super) struct Incoming {
+pub(in crate::http) struct Incoming {
     reader: LinkReader,
     pings: tokio::time::Interval,
 }
 
 impl Incoming {
-    pub(super) fn new(reader: LinkReader) -> Self {
+    pub(in crate::http) fn new(reader: LinkReader) -> Self {
         Self {
             reader,
             pings: interval_at(Instant::now() + PING, PING),
         }
     }
 
-    pub(super) async fn next(&mut self, sink: &mut Sink) -> Result<Bytes, Ended> {
+    pub(in crate::http) async fn next(&mut self, sink: &mut Sink) -> Result<Bytes, Ended> {
         loop {
             tokio::select! {
                 frame = self.reader.next() => return match frame {
@@ -149,7 +200,7 @@ impl Incoming {
     }
 }
 
-pub(super) async fn send(sink: &mut Sink, message: Message) -> Result<(), Ended> {
+pub(in crate::http) async fn send(sink: &mut Sink, message: Message) -> Result<(), Ended> {
     sink.send(message)
         .await
         .map_err(|_| Ended::Client(End::Gone))

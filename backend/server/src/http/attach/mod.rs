@@ -5,7 +5,7 @@
 //! - [`connection`]: what both have in common.
 //! - [`serve`]: a viewer, from the upgrade to the close.
 
-mod connection;
+pub(super) mod connection;
 mod framed;
 mod plain;
 mod serve;
@@ -20,6 +20,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use shellport_wire::agent::{Attach, Behind, MAX_NAME};
 use shellport_wire::viewer::{Role, SUBPROTOCOL, Size, TICKET_PREFIX};
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use super::App;
@@ -33,11 +34,11 @@ use super::tickets::ViewerRole;
 const MAX_FRAMED: usize = shellport_wire::frame::MAX_FRAME;
 
 /// The most bytes of a message from a plain client: a paste, in one piece.
-const MAX_PLAIN: usize = 8 * 1024 * 1024;
+pub(super) const MAX_PLAIN: usize = 8 * 1024 * 1024;
 
 /// Bytes that are read from a client at a time. They are cleared before each read, so that a key pays for
 /// all of them, and each viewer has them.
-const READ_BUFFER: usize = 4 * 1024;
+pub(super) const READ_BUFFER: usize = 4 * 1024;
 
 /// The most bytes that wait to be written to one client. Each message is flushed before the next is
 /// made, so it is never more than one frame and the answers to pings.
@@ -78,7 +79,7 @@ pub struct AttachParams {
 )]
 pub async fn attach(
     State(app): State<App>,
-    Names { id, terminal }: Names,
+    Names { id, terminal, .. }: Names,
     Params(params): Params<AttachParams>,
     headers: HeaderMap,
     found: Result<InPath, Problem>,
@@ -87,10 +88,7 @@ pub async fn attach(
     let offered = offered(&headers);
     let role = authorize(&app, &headers, &offered, (&id, &terminal), params.role)?;
     let InPath(session) = found?;
-    let upgrade = upgrade.map_err(|error| {
-        let detail = format!("this is the address of a WebSocket: {}", error.body_text());
-        Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket_needed", detail)
-    })?;
+    let upgrade = upgrade.map_err(websocket_needed)?;
     let framed = offered.contains(&SUBPROTOCOL);
     if !framed && !offered.is_empty() {
         let detail = format!("of the subprotocols, only {SUBPROTOCOL} is spoken here");
@@ -129,11 +127,7 @@ pub async fn attach(
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER);
-    let Ok(place) = Arc::clone(&app.places).try_acquire_owned() else {
-        let detail = "there are as many viewers as this server takes; try again later";
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        return Err(Problem::new(status, "too_many_viewers", detail));
-    };
+    let place = place(&app)?;
     let tracker = app.connections.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tracker.track_future(async move {
@@ -141,6 +135,21 @@ pub async fn attach(
             drop(place);
         })
     }))
+}
+
+/// A request that asks for no WebSocket where there is nothing else.
+pub(super) fn websocket_needed(error: WebSocketUpgradeRejection) -> Problem {
+    let detail = format!("this is the address of a WebSocket: {}", error.body_text());
+    Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket_needed", detail)
+}
+
+/// A place for a WebSocket, which is free again when it is dropped.
+pub(super) fn place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&app.places).try_acquire_owned().map_err(|_| {
+        let detail = "there are as many viewers as this server takes; try again later";
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "too_many_viewers", detail)
+    })
 }
 
 /// The subprotocols that the client offers.

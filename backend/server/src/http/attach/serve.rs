@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
-use futures_util::{SinkExt, StreamExt};
+use axum::extract::ws::WebSocket;
+use futures_util::StreamExt;
 use shellport_wire::agent::{Attach, RefusalCode, Request};
 use shellport_wire::close;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::connection::{End, Ended, Heard, Sink, Source};
 use super::{framed, plain};
@@ -14,14 +14,8 @@ use crate::agent::Link;
 use crate::http::App;
 use crate::session::{Session, View};
 
-/// After how long without a word from the client it is given up.
-const UNRESPONSIVE: Duration = Duration::from_mins(1);
-
 /// How long the news of a session's end may take.
 const NEWS: Duration = Duration::from_secs(1);
-
-/// How long the last message may take.
-const CLOSE: Duration = Duration::from_secs(2);
 
 /// Serves a viewer until its terminal, its session, its client or this server ends.
 pub(super) async fn serve(
@@ -41,25 +35,10 @@ pub(super) async fn serve(
     };
     let end = tokio::select! {
         end = work(&app, &session, attach, is_framed, &mut sink, &mut source) => end,
-        () = app.draining.cancelled() => {
-            End::Close(close::GOING_AWAY, "the server is shutting down".to_owned())
-        }
-        () = unresponsive(&heard) => {
-            End::Close(close::UNRESPONSIVE, "nothing was heard for too long".to_owned())
-        }
+        () = app.draining.cancelled() => End::draining(),
+        end = heard.silence() => end,
     };
-    if let End::Close(code, reason) = end {
-        let frame = CloseFrame {
-            code,
-            reason: Utf8Bytes::from(cut(&reason)),
-        };
-        // A client that does not read any more does not get it.
-        let _ = timeout(CLOSE, sink.send(Message::Close(Some(frame)))).await;
-        // Closed with something unread, the kernel would reset the connection, and the client would
-        // lose what it has not read itself: the last output and the exit.
-        let _ = timeout(CLOSE, async { while source.next().await.is_ok() {} }).await;
-    }
-    let _ = timeout(CLOSE, sink.close()).await;
+    end.tell(sink, source).await;
 }
 
 async fn work(
@@ -121,19 +100,4 @@ async fn lost(session: &Session, reason: &str) -> End {
         return End::Close(close::SESSION_ENDED, reason);
     }
     End::Close(close::AGENT_UNREACHABLE, reason.to_owned())
-}
-
-async fn unresponsive(heard: &Heard) {
-    loop {
-        let deadline = heard.last() + UNRESPONSIVE;
-        if deadline <= Instant::now() {
-            return;
-        }
-        sleep_until(deadline).await;
-    }
-}
-
-/// A close reason has at most 123 bytes (RFC 6455, 5.5).
-fn cut(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(123)]
 }

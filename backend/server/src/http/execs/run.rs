@@ -1,18 +1,17 @@
-//! A command that is run to its end, over as many connections to its agent as it takes.
+//! A command that is followed, over as many connections to its agent as it takes.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use shellport_wire::agent::{Exec, Program, RefusalCode, Request};
-use shellport_wire::exit::Exit;
+use shellport_wire::agent::{Exec, Follow, Places, RefusalCode, Request};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
-use crate::agent::{self, AgentError, Collected};
+use super::problem;
+use crate::agent::{self, AgentError, Event, Listener, Over, Progress, Started};
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::terminals::running;
-use crate::id::random_tag;
 use crate::runtime::{RuntimeError, Stream};
 use crate::session::Session;
 
@@ -28,119 +27,149 @@ const CONNECTIONS: usize = 16;
 /// Between tries to reach it.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// How long a command waits for the server to come back, which may take [`AWAY`] and an answer.
-const LINGER: Duration = Duration::from_secs(30);
+/// What is told of a command: events up to its end, or why there are no more.
+pub type Told = mpsc::Receiver<Result<Event, Problem>>;
 
-/// Between asking a command to end, whose client has gone, and killing it.
-const GRACE: Duration = Duration::from_secs(2);
-
-/// A command and what has come of it.
+/// A command to follow.
 pub struct Run {
     app: App,
     session: Session,
-    exec: Exec,
-    stdin: Bytes,
-    limit: Duration,
-    collected: Collected,
-}
-
-/// A command that has ended.
-pub struct Ended {
-    /// Its name.
-    pub name: String,
-    /// What it wrote.
-    pub collected: Collected,
-    /// How it ended.
-    pub exit: Exit,
+    name: String,
+    /// With which it is found or started.
+    request: Request,
+    stdin: Option<Bytes>,
+    progress: Progress,
+    limit: Option<Duration>,
+    stop: Option<Duration>,
 }
 
 impl Run {
-    /// Of `program`, which gets `stdin` and may take as long as `limit`. At most `max` bytes of
-    /// each stream are collected.
-    pub fn new(
-        app: App,
-        session: Session,
-        program: Program,
-        stdin: Option<String>,
-        limit: Duration,
-        max: usize,
-    ) -> Self {
+    /// One that is there, from these places on.
+    pub fn follow(app: &App, session: &Session, name: String, places: Places) -> Self {
+        let request = Request::Follow(Follow {
+            exec: name.clone(),
+            since: places,
+        });
+        Self::new(app, session, name, request, places)
+    }
+
+    /// One that is started, unless the same request has started it before.
+    pub fn start(app: &App, session: &Session, exec: Exec) -> Self {
+        let (name, places) = (exec.exec.clone(), exec.since);
+        // The agent ends the command when its time is over; one that does not is not waited for.
+        let all = exec.timeout_ms.unwrap_or_default() + exec.grace_ms.unwrap_or_default();
+        let mut run = Self::new(app, session, name, Request::Exec(exec), places);
+        run.limit = Some(Duration::from_millis(all).saturating_add(PATIENCE));
+        run
+    }
+
+    fn new(app: &App, session: &Session, name: String, request: Request, places: Places) -> Self {
         Self {
-            app,
-            session,
-            exec: Exec {
-                exec: random_tag(),
-                program,
-                stdin: stdin.is_some(),
-                timeout_ms: Some(milliseconds(limit)),
-                linger_ms: Some(milliseconds(LINGER)),
+            app: app.clone(),
+            session: session.clone(),
+            name,
+            request,
+            stdin: None,
+            progress: Progress {
+                is_begun: false,
+                places,
             },
-            stdin: stdin.unwrap_or_default().into(),
-            limit,
-            collected: Collected::new(max),
+            limit: None,
+            stop: None,
         }
     }
 
-    /// Runs the command until it ends; stops it when `gone` is cancelled.
+    /// Gives it this input.
+    #[must_use]
+    pub fn with_stdin(mut self, stdin: Option<Bytes>) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Has it ended with this grace when the last one who listens has gone.
+    #[must_use]
+    pub fn with_stop(mut self, grace: Option<Duration>) -> Self {
+        self.stop = grace;
+        self
+    }
+
+    /// Begins, in a task of its own that hears of it when the receiver is dropped.
     ///
     /// # Errors
-    /// When it did not run, or its end was not seen.
-    pub async fn until_end(mut self, gone: CancellationToken) -> Result<Ended, Problem> {
-        let _in_use = self.session.activity().begin();
-        let stream = self.connect().await?;
-        self.app.metrics.execs.inc();
-        // The agent ends the command when its time is over; one that does not is not waited for.
-        let limit = self.limit.saturating_add(PATIENCE);
-        let followed = tokio::select! {
-            followed = timeout(limit, self.follow(stream)) => followed.ok(),
-            () = gone.cancelled() => None,
-        };
-        match followed {
-            Some(Ok(exit)) => Ok(Ended {
-                name: self.exec.exec,
-                collected: self.collected,
-                exit,
-            }),
-            // It was not started.
-            Some(Err(AgentError::Refused(refusal))) => Err(AgentError::Refused(refusal).into()),
-            Some(Err(error)) => {
-                self.stop();
-                Err(error.into())
-            }
-            None => {
-                self.stop();
-                Err(AgentError::Silent.into())
+    /// When there is no such command, or it cannot be started.
+    pub async fn begin(self) -> Result<(Started, Told), Problem> {
+        // One event, so that a command does not run ahead of its listener.
+        let (events, mut told) = mpsc::channel(1);
+        let connections = self.app.connections.clone();
+        connections.spawn(self.until_end(events));
+        match told.recv().await {
+            Some(Ok(Event::Started(started))) => Ok((started, told)),
+            Some(Err(problem)) => Err(problem),
+            Some(Ok(_)) | None => {
+                Err(AgentError::Nonsense("an exec without a begin".to_owned()).into())
             }
         }
     }
 
-    async fn connect(&self) -> Result<Box<dyn Stream>, Problem> {
-        let id = running(&self.session)?;
-        Ok(self.app.registry.runtime().connect(&id).await?)
+    async fn until_end(mut self, events: mpsc::Sender<Result<Event, Problem>>) {
+        let _in_use = self.session.activity().begin();
+        let cut = self.app.cut.clone();
+        let listener = Listener {
+            events: events.clone(),
+            cut: cut.clone(),
+            stop: self.stop,
+        };
+        let limit = self.limit.unwrap_or(Duration::MAX);
+        let told = timeout(limit, self.tell(&listener)).await;
+        let told = told.unwrap_or_else(|_| Err(AgentError::Silent.into()));
+        let problem = match told {
+            Ok(Over::Unheard) if cut.is_cancelled() => Problem::shutting_down(),
+            Ok(_) => return,
+            Err(problem) => problem,
+        };
+        // The client may have gone.
+        let _ = events.send(Err(problem)).await;
     }
 
     /// Follows the command, on one connection after another if need be.
-    async fn follow(&mut self, mut stream: Box<dyn Stream>) -> Result<Exit, AgentError> {
-        let mut request = Request::Exec(self.exec.clone());
-        let mut broken = None;
+    async fn tell(&mut self, listener: &Listener<Problem>) -> Result<Over, Problem> {
+        let id = running(&self.session)?;
+        let mut stream = self.app.registry.runtime().connect(&id).await?;
+        let mut broken: Option<AgentError> = None;
         for _ in 0..CONNECTIONS {
-            match agent::follow(stream, &request, &self.stdin, &mut self.collected).await {
-                Err(error) if error.is_broken() => {
-                    let Ok(Some(again)) = timeout(AWAY, self.reconnect()).await else {
-                        return Err(error);
-                    };
-                    stream = again;
-                    broken = Some(error);
-                }
+            // Until its begin is known it may not have been started at all.
+            let request = if self.progress.is_begun {
+                Request::Follow(Follow {
+                    exec: self.name.clone(),
+                    since: self.progress.places,
+                })
+            } else {
+                self.request.clone()
+            };
+            let stdin = self.stdin.as_ref();
+            let progress = &mut self.progress;
+            let error = match agent::follow(stream, &request, stdin, progress, listener).await {
+                Ok(over) => return Ok(over),
+                Err(error) => error,
+            };
+            if !error.is_broken() {
                 // It was known before, so the agent is another one, and the end was not seen.
-                Err(AgentError::Refused(refusal)) if refusal.code == RefusalCode::NotFound => {
-                    return Err(broken.unwrap_or(AgentError::Refused(refusal)));
-                }
-                result => return result,
+                return Err(problem(match broken {
+                    Some(broken) if is_unknown(&error) => broken,
+                    _ => error,
+                }));
             }
-            request = self.collected.next(&self.exec.exec);
+            let again = tokio::select! {
+                again = timeout(AWAY, self.reconnect()) => again.ok().flatten(),
+                () = listener.events.closed() => return Ok(Over::Unheard),
+            };
+            match again {
+                Some(again) => stream = again,
+                None => return Err(problem(error)),
+            }
+            broken = Some(error);
         }
-        Err(broken.unwrap_or(AgentError::Closed))
+        Err(problem(broken.unwrap_or(AgentError::Closed)))
     }
 
     /// Another connection, once there is one; none when the session has ended.
@@ -158,22 +187,8 @@ impl Run {
             }
         }
     }
-
-    /// Has the command ended. One whose agent cannot be told ends by itself, when nobody follows it.
-    fn stop(self) {
-        let request = Request::StopExec {
-            exec: self.exec.exec.clone(),
-            grace_ms: milliseconds(GRACE),
-        };
-        let tracker = self.app.connections.clone();
-        tracker.spawn(async move {
-            if let Ok(stream) = self.connect().await {
-                let _ = agent::ask(stream, &request, None).await;
-            }
-        });
-    }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn is_unknown(error: &AgentError) -> bool {
+    matches!(error, AgentError::Refused(refusal) if refusal.code == RefusalCode::NotFound)
 }

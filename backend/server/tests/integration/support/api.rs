@@ -10,6 +10,10 @@ use super::wait::{LONG, until};
 /// The image of a session whose image does not matter.
 pub const IMAGE: &str = "shellport-test/busybox:1";
 
+/// In a line of shell: the process id of the agent, whose child is the exec's keeper, whose child the shell
+/// is.
+pub const AGENT: &str = r"$(sed -n 's/^PPid:[^0-9]*//p' /proc/$PPID/status)";
+
 /// How a command went.
 #[derive(Debug)]
 pub struct Outcome {

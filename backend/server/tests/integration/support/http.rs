@@ -126,6 +126,20 @@ impl Client {
         self.send(request.unwrap()).await
     }
 
+    /// POST of bytes.
+    pub async fn post_bytes(&self, path: &str, body: impl Into<Bytes>) -> Answer {
+        let request = self
+            .request(Method::POST, path)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .body(Full::new(body.into()));
+        self.send(request.unwrap()).await
+    }
+
+    /// PUT.
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.json(Method::PUT, path, body).await
+    }
+
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         let request = self.request(Method::GET, path).body(Full::default());

@@ -1,5 +1,6 @@
 //! How much memory processes have of their own.
 
+use super::api::AGENT;
 use super::http::Client;
 
 /// The processes of a server and of the agent in a session.
@@ -29,8 +30,8 @@ impl Memory {
     /// What they have now.
     pub async fn used(&self, client: &Client) -> Used {
         let server = std::fs::read_to_string(format!("/proc/{}/status", self.server)).unwrap();
-        // An exec is the agent's child.
-        let agent = client.output(&self.session, "cat /proc/$PPID/status").await;
+        let line = format!("cat /proc/{AGENT}/status");
+        let agent = client.output(&self.session, &line).await;
         Used {
             server: anonymous(&server),
             agent: anonymous(&agent),
