@@ -8,6 +8,7 @@ mod bridge;
 mod connection;
 mod ended;
 mod exec;
+mod file;
 mod init;
 mod journal;
 mod launch;
@@ -28,6 +29,7 @@ use rustix::process::{Pid, Signal, getpid, set_parent_process_death_signal};
 const USAGE: &str = "usage: shellport-agent init DIRECTORY [-- COMMAND [ARGUMENT ...]]
        shellport-agent bridge DIRECTORY
        shellport-agent keep SOCKET
+       shellport-agent file REQUEST
        shellport-agent supervise -- COMMAND [ARGUMENT ...]
        shellport-agent launch [--session] [--foreground] [--uid=N --gid=N --groups=N,...] [--cwd=PATH] -- COMMAND [ARGUMENT ...]";
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
             let code = launch::main(arguments);
             return ExitCode::from(u8::try_from(code).unwrap_or(1));
         }
+        Some("file") => return ExitCode::from(file::main(&arguments.next().unwrap_or_default())),
         Some("supervise") => {
             follow_parent();
             let argv = arguments.skip_while(|it| it == "--").collect();

@@ -204,6 +204,9 @@ pub struct Exec {
     /// Milliseconds between asking its processes to end then and killing them; [`GRACE`] when absent.
     #[serde(default)]
     pub grace_ms: Option<u64>,
+    /// It is the server's own: it is not listed, and not kept when its end has been told.
+    #[serde(default)]
+    pub private: bool,
     /// Stands for the request: another one for the same exec with the same is the same request, made
     /// again, and follows the exec. Without, every other request for it is refused.
     #[serde(default)]

@@ -8,11 +8,13 @@
 //! - [`viewer`]: the messages of a viewer's connection to a terminal.
 //! - [`plain`]: the dialect of clients that know no frames.
 //! - [`agent`]: what the server asks of an agent.
+//! - [`file`]: what the server asks of the program that works on a sandbox's files.
 //! - [`exit`]: how a program ended.
 
 pub mod agent;
 pub mod close;
 pub mod exit;
+pub mod file;
 pub mod frame;
 pub mod link;
 pub mod plain;

@@ -95,6 +95,7 @@ impl<'a> Follower<'a> {
                 Next::End(end) => {
                     writer.message(&end).await?;
                     self.exec.state.borrow_mut().told = true;
+                    self.exec.news.notify_waiters();
                     return Ok(());
                 }
                 Next::Nothing => tokio::select! {

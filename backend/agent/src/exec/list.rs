@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::pipe::start;
 use super::{Exec, Plan, run};
@@ -77,20 +77,28 @@ impl Execs {
             number,
             argv: launch.argv,
             fingerprint: wish.fingerprint.clone(),
+            private: wish.private,
             linger: wish.linger_ms.map(Duration::from_millis),
             grace,
             stdin: wish.stdin,
             keeper: started.keeper.process.pid,
         }));
-        let timeout = wish.timeout_ms.map(Duration::from_millis);
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let limit = wish.timeout_ms.map(Duration::from_millis);
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         self.all.borrow_mut().insert(name.clone(), Rc::clone(&exec));
         tokio::task::spawn_local({
             let (execs, exec) = (Rc::clone(self), Rc::clone(&exec));
             let reaper = Rc::clone(reaper);
             async move {
                 let keeper = run::run(&exec, started, deadline, &reaper).await;
-                execs.retire(name);
+                if exec.private {
+                    // Whoever follows it may come back until then.
+                    let told = exec.until(|state| state.told || state.abandoned);
+                    let _ = timeout(exec.linger.unwrap_or_default(), told).await;
+                    execs.all.borrow_mut().remove(&name);
+                } else {
+                    execs.retire(name);
+                }
                 drop(activity);
                 // What the program has left behind goes on, and can still be stopped.
                 let _ = keeper.process.ended.await;
@@ -113,9 +121,10 @@ impl Execs {
     }
 
     /// Those after the one with this number, the oldest first, and whether there are more than are told.
-    pub fn list(&self, after: u64) -> (Vec<wire::ExecStatus>, bool) {
+    pub fn list(&self, number: u64) -> (Vec<wire::ExecStatus>, bool) {
         let all = self.all.borrow();
-        let mut after: Vec<_> = all.iter().filter(|(_, it)| it.number > after).collect();
+        let mut after: Vec<_> = all.iter().collect();
+        after.retain(|(_, exec)| exec.number > number && !exec.private);
         after.sort_unstable_by_key(|(_, exec)| exec.number);
         let more = after.len() > wire::MAX_LISTED;
         after.truncate(wire::MAX_LISTED);

@@ -54,6 +54,8 @@ pub struct Exec {
     argv: Vec<String>,
     /// Of the request that started it.
     fingerprint: Option<String>,
+    /// The server's own.
+    private: bool,
     /// How long it goes on with no follower; for ever when there is none.
     linger: Option<Duration>,
     /// Between asking its processes to end, when its time is over, and killing them.
@@ -73,6 +75,7 @@ struct Plan {
     number: u64,
     argv: Vec<String>,
     fingerprint: Option<String>,
+    private: bool,
     linger: Option<Duration>,
     grace: Duration,
     stdin: bool,
@@ -130,6 +133,7 @@ impl Exec {
             number,
             argv,
             fingerprint,
+            private,
             linger,
             grace,
             stdin,
@@ -139,6 +143,7 @@ impl Exec {
             number,
             argv,
             fingerprint,
+            private,
             linger,
             grace,
             begun: (SystemTime::now(), Instant::now()),

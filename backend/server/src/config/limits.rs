@@ -103,6 +103,10 @@ pub struct Limits {
     /// The longest run of an exec; also that of execs that do not say.
     #[arg(long, env = "SHELLPORT_MAX_EXEC", default_value = "1h", value_parser = units::parse_duration, value_name = "DURATION")]
     pub max_exec: Duration,
+
+    /// The most bytes of a file or archive that is written through the API.
+    #[arg(long, env = "SHELLPORT_MAX_FILE", default_value = "4g", value_parser = units::parse_size, value_name = "SIZE")]
+    pub max_file: u64,
 }
 
 impl Limits {

@@ -101,9 +101,14 @@ impl FromRequestParts<App> for InPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Names { id: text, .. } = Names::from_request_parts(parts, app).await?;
-        let id: SessionId = text.parse().map_err(|_| Problem::no_session(&text))?;
-        let session = app.registry.find(&id);
-        session.map(Self).ok_or_else(|| Problem::no_session(&text))
+        let Names { id, .. } = Names::from_request_parts(parts, app).await?;
+        find_session(app, &id).map(Self)
     }
+}
+
+/// The session with this id.
+pub fn find_session(app: &App, text: &str) -> Result<Session, Problem> {
+    let id: SessionId = text.parse().map_err(|_| Problem::no_session(text))?;
+    let session = app.registry.find(&id);
+    session.ok_or_else(|| Problem::no_session(text))
 }

@@ -5,6 +5,7 @@ mod attach;
 mod by_name;
 mod execs;
 mod extract;
+mod files;
 mod guard;
 mod images;
 mod model;
@@ -23,7 +24,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -118,6 +119,9 @@ pub fn router(app: App) -> Router {
             "/sessions/{id}/execs/{exec}/attach",
             get(execs::attach::attach),
         )
+        .route("/sessions/{id}/files", files())
+        .route("/sessions/{id}/files/", files())
+        .route("/sessions/{id}/files/{*path}", files())
         .layer(from_fn_with_state(app.clone(), guard::authenticate))
         // These two look at the token themselves, or need none.
         .route(
@@ -156,6 +160,15 @@ pub fn router(app: App) -> Router {
         ))
         .layer(fixed(header::CACHE_CONTROL, "no-store"))
         .with_state(app)
+}
+
+/// What can be done with a file, whichever way its path is written.
+fn files() -> MethodRouter<App> {
+    get(files::read::read)
+        .put(files::write::write)
+        .post(files::write::act)
+        .patch(files::write::change)
+        .delete(files::write::remove)
 }
 
 /// One line a request. The query is left out: whatever a client puts there by mistake is not kept.

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use super::{attach, by_name, execs, images, run, service, sessions, terminals, tickets};
+use super::{attach, by_name, execs, files, images, run, service, sessions, terminals, tickets};
 
 /// The document. The test below holds it against the route table.
 #[derive(OpenApi)]
@@ -52,6 +52,11 @@ use super::{attach, by_name, execs, images, run, service, sessions, terminals, t
         execs::one::signal,
         execs::one::stop,
         execs::attach::attach,
+        files::read::read,
+        files::write::write,
+        files::write::act,
+        files::write::change,
+        files::write::remove,
     ),
 )]
 pub struct Document;
@@ -113,7 +118,9 @@ mod tests {
                 // The document itself, what watches over the server, and the page.
                 let own = ["/openapi.json", "/healthz", "/readyz", "/metrics"];
                 let page = ["/", "/assets/{*path}", "/icon.svg"];
-                !own.contains(path) && !page.contains(path)
+                // The root directory, whose path is empty.
+                let root = ["/sessions/{id}/files", "/sessions/{id}/files/"];
+                ![&own[..], &page, &root].concat().contains(path)
             })
             // A name with slashes is a name.
             .map(|path| path.replace("{*", "{"))

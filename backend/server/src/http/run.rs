@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use data_encoding::BASE64;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use shellport_wire::agent::Places;
@@ -16,6 +17,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::execs::{ExecEvent, ExecOutcome, Run, RunExec, Teller, Told, Wish, collect};
 use super::extract::Body;
+use super::files::write::Content;
 use super::model::{Duration as DurationText, Size};
 use super::problem::Problem;
 use super::sessions::{CreateSession, plan};
@@ -65,9 +67,34 @@ pub struct RunOnce {
     network: Option<Network>,
     /// How much it may do.
     profile: Option<Profile>,
+    /// Files to put into it before.
+    #[serde(default)]
+    files: Vec<FileIn>,
     /// Words to find its session by while it runs.
     #[serde(default)]
     labels: BTreeMap<String, String>,
+}
+
+/// A file that a run finds.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileIn {
+    /// Its absolute path; directories above it are made.
+    path: String,
+    /// Its content.
+    content: String,
+    /// `base64` when `content` is that; text when absent.
+    encoding: Option<Encoding>,
+    /// Its permissions, in octal.
+    mode: Option<String>,
+}
+
+/// How bytes are written that are no text.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// RFC 4648, section 4.
+    Base64,
 }
 
 /// What happens in a run. The last is `container_remove`.
@@ -161,6 +188,8 @@ pub async fn run(
         ..CreateSession::default()
     };
     let mut new = plan(session, caller, &app.limits)?;
+    let files: Result<Vec<_>, _> = once.files.into_iter().enumerate().map(file_in).collect();
+    let files = files?;
     let takes = Duration::from_millis(wish.exec.timeout_ms.unwrap_or_default());
     let left = takes.saturating_add(LEFTOVER);
     new.ttl = Some(new.ttl.map_or(left, |most| most.min(left)));
@@ -169,7 +198,7 @@ pub async fn run(
     let (steps, mut told) = mpsc::channel(1);
     app.connections
         .clone()
-        .spawn(Once { app, steps }.run(new, wish));
+        .spawn(Once { app, steps }.run(new, files, wish));
     if form != Form::Json {
         return Ok(form.respond(events(Teller::new(name, Places::default()), told)));
     }
@@ -187,6 +216,27 @@ pub async fn run(
     Ok(Json(outcome?).into_response())
 }
 
+/// The file that a caller means by one of its `files`.
+fn file_in((index, file): (usize, FileIn)) -> Result<Content, Problem> {
+    let field = |name: &str| format!("files[{index}].{name}");
+    let content = match file.encoding {
+        None => file.content.into(),
+        Some(Encoding::Base64) => {
+            let decoded = BASE64.decode(file.content.as_bytes());
+            decoded.map_err(|error| {
+                let field = field("content");
+                Problem::invalid(format!("{field}: it is no base64: {error}")).with_field(field)
+            })?
+        }
+    };
+    let wrong = |name: &str, problem: Problem| {
+        let field = field(name);
+        Problem::invalid(format!("{field}: {}", problem.detail)).with_field(field)
+    };
+    Content::new(&file.path, file.mode.as_deref(), content)
+        .map_err(|(name, problem)| wrong(name, problem))
+}
+
 /// What there is to tell.
 enum Step {
     Life(LifeEvent),
@@ -201,7 +251,7 @@ struct Once {
 }
 
 impl Once {
-    async fn run(self, new: NewSession, wish: Wish) {
+    async fn run(self, new: NewSession, files: Vec<Content>, wish: Wish) {
         let session = match self.app.registry.create(new).await {
             Ok((session, _)) => session,
             Err(error) => return self.tell(Step::Told(Err(error.into()))).await,
@@ -209,7 +259,7 @@ impl Once {
         self.app.metrics.sessions_created.inc();
         let id = session.view().record.id.to_string();
         let went = tokio::select! {
-            went = self.inside(&session, wish) => went,
+            went = self.inside(&session, files, wish) => went,
             () = self.steps.closed() => Ok(()),
             () = self.app.cut.cancelled() => Err(Problem::shutting_down()),
         };
@@ -226,11 +276,19 @@ impl Once {
     }
 
     /// From the sandbox's making to the command's end.
-    async fn inside(&self, session: &Session, wish: Wish) -> Result<(), Problem> {
+    async fn inside(
+        &self,
+        session: &Session,
+        files: Vec<Content>,
+        wish: Wish,
+    ) -> Result<(), Problem> {
         let id = session.view().record.id.to_string();
         self.tell(Step::Life(LifeEvent::ContainerCreate { session: id }))
             .await;
         self.made(session).await?;
+        for content in files {
+            content.put(&self.app, session).await?;
+        }
         let Wish {
             exec, stdin, stop, ..
         } = wish;

@@ -19,13 +19,17 @@ async fn a_run_leaves_nothing(server: &TestServer) {
     let client = &server.client;
     let wish = json!({
         "image": IMAGE,
-        "shell": "cat; echo $WORD; pwd; echo err >&2; exit 7",
+        "shell": "cat; /tmp/shellport-test-in/script; rm -r /tmp/shellport-test-in; pwd; echo err >&2; exit 7",
         "stdin": "in\n",
+        "files": [
+            {"path": "/tmp/shellport-test-in/script", "content": "#!/bin/sh\ncat /tmp/shellport-test-in/more; echo $WORD\n", "mode": "0755"},
+            {"path": "/tmp/shellport-test-in/more", "content": "Lg==", "encoding": "base64"},
+        ],
         "env": {"WORD": "a b"},
         "cwd": "/tmp",
     });
     let outcome = client.post(RUN, &wish).await.expect(200);
-    assert_eq!(outcome["stdout"], "in\na b\n/tmp\n", "{outcome}");
+    assert_eq!(outcome["stdout"], "in\n.a b\n/tmp\n", "{outcome}");
     assert_eq!(outcome["stderr"], "err\n");
     assert_eq!(
         outcome["exit"],
@@ -52,7 +56,7 @@ async fn a_run_leaves_nothing(server: &TestServer) {
             }
         };
         assert_eq!(heard.code(), 7);
-        assert_eq!(heard.stdout, b"in\na b\n/tmp\n");
+        assert_eq!(heard.stdout, b"in\n.a b\n/tmp\n");
         assert_eq!(last["session"], session);
         assert!(streamed.next().await.is_none());
         assert_eq!(client.sessions().await, Vec::<String>::new());

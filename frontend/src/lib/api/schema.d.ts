@@ -310,6 +310,36 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{id}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reads a file, or lists a directory.
+         * @description A file is answered with its content, in part when `Range` says so; a directory with what is in it. With
+         *     `Accept: application/x-tar` either is an archive, of a directory with everything below. With `watch` the answer
+         *     is a stream of what changes, in `application/x-ndjson` or `text/event-stream`.
+         */
+        get: operations["read"];
+        /**
+         * Writes a file, whole or not at all.
+         * @description Until all of the body has come the file is what it was, or not there. With `Content-Type: application/x-tar` the
+         *     body is an archive, and is taken apart in the directory of that path.
+         */
+        put: operations["write"];
+        /** Appends to a file, makes a directory, moves or copies. */
+        post: operations["act"];
+        /** Removes a file, or a directory. */
+        delete: operations["remove"];
+        options?: never;
+        head?: never;
+        /** Changes a file's permissions and owner. */
+        patch: operations["change"];
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/start": {
         parameters: {
             query?: never;
@@ -419,6 +449,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What to change of a file. */
+        ChangeFile: {
+            /**
+             * @description Its permissions, in octal.
+             * @example 0755
+             */
+            mode?: string | null;
+            /** @description Its owner, as `user` or `user:group`, names or numbers. */
+            owner?: string | null;
+        };
         /** @description What to change; what is absent stays as it is, and null removes. */
         ChangeSession: {
             idle_timeout?: components["schemas"]["Duration"] | null;
@@ -495,6 +535,47 @@ export interface components {
          * @example 30m
          */
         Duration: string;
+        /**
+         * @description How bytes are written that are no text.
+         * @enum {string}
+         */
+        Encoding: "base64";
+        /** @description Something in a session's file system. */
+        Entry: {
+            /** @description Tells this content from another, as `ETag`. */
+            etag: string;
+            /**
+             * Format: int32
+             * @description The number of its group.
+             */
+            gid: number;
+            /** @description What it is. */
+            kind: components["schemas"]["Kind"];
+            /**
+             * @description Its permissions, in octal.
+             * @example 0644
+             */
+            mode: string;
+            /**
+             * Format: date-time
+             * @description When its content was last changed.
+             */
+            modified_at: string;
+            /** @description Its name in a list, else its path. What is no UTF-8, and a percent sign, is written as in a URL. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Bytes of content.
+             */
+            size: number;
+            /** @description Where it leads, when it is a symbolic link. */
+            target?: string | null;
+            /**
+             * Format: int32
+             * @description The number of its owner.
+             */
+            uid: number;
+        };
         /** @description A command, running or ended. */
         Exec: {
             /** @description What runs. */
@@ -624,6 +705,30 @@ export interface components {
             /** @description The signal that ended it, such as `SIGKILL`. */
             signal?: string | null;
         };
+        /**
+         * @description What happens to files.
+         * @enum {string}
+         */
+        FileChange: "file_created" | "file_written" | "file_changed" | "file_removed" | "file_overflow";
+        /** @description Something that has changed in a directory. */
+        FileEvent: {
+            /** @description Whether it is a directory. */
+            directory: boolean;
+            /** @description Its path, as the name of an entry. */
+            path: string;
+            /** @description What. */
+            type: components["schemas"]["FileChange"];
+        };
+        /** @description A file that a run finds. */
+        FileIn: {
+            /** @description Its content. */
+            content: string;
+            encoding?: components["schemas"]["Encoding"] | null;
+            /** @description Its permissions, in octal. */
+            mode?: string | null;
+            /** @description Its absolute path; directories above it are made. */
+            path: string;
+        };
         /** @description What was freed. */
         Freed: {
             /**
@@ -672,6 +777,11 @@ export interface components {
          * @enum {string}
          */
         Isolation: "container" | "none";
+        /**
+         * @description What something in a file system is.
+         * @enum {string}
+         */
+        Kind: "file" | "directory" | "symlink" | "fifo" | "socket" | "device";
         /** @description How far one layer is. */
         Layer: {
             /**
@@ -721,6 +831,15 @@ export interface components {
          * @enum {string}
          */
         Limitation: "no_limits" | "no_cpu_limit" | "one_user";
+        /** @description What is in a directory. */
+        Listing: {
+            /** @description What is in it, by name. */
+            data: components["schemas"]["Entry"][];
+            /** @description The directory itself. */
+            directory: components["schemas"]["Entry"];
+            /** @description What to ask for the next page with; null on the last. */
+            next_cursor?: string | null;
+        };
         /** @description The image's own command. */
         Main: {
             /** @description Its argument vector. */
@@ -950,6 +1069,8 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /** @description Files to put into it before. */
+            files?: components["schemas"]["FileIn"][];
             grace?: components["schemas"]["Duration"] | null;
             /**
              * @description The image to make the sandbox from.
@@ -2028,6 +2149,267 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Exec"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read: {
+        parameters: {
+            query?: {
+                /** @description `true`: tell what is there, a symbolic link itself included, and not the content. */
+                info?: boolean;
+                /** @description `true`: tell what changes in a directory from now on. */
+                watch?: boolean;
+                /** @description With `watch`, `true`: in the directories below as well. */
+                recursive?: boolean;
+                /** @description Of a directory: at most so many entries, 1 to 1000; 200 when absent. */
+                limit?: number;
+                /** @description Of a directory: `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description As whom; the session's user when absent. */
+                user?: string;
+            };
+            header?: {
+                /** @description One range of bytes */
+                Range?: string | null;
+                /** @description Answer only when the ETag is another */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The absolute path, without its first slash */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The content, or what is told of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                    "application/json": components["schemas"]["Entry"];
+                    "application/x-tar": number[];
+                    "application/x-ndjson": components["schemas"]["FileEvent"];
+                    "text/event-stream": components["schemas"]["FileEvent"];
+                };
+            };
+            /** @description The part that Range names */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description It is what If-None-Match names */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    write: {
+        parameters: {
+            query?: {
+                /** @description Its permissions, in octal, such as `0644`; those that it has, or that new files get, when absent. */
+                mode?: string;
+                /** @description Its owner, as `user` or `user:group`, names or numbers. */
+                owner?: string;
+                /** @description `true`: make the directories above it that are not there. */
+                parents?: boolean;
+                /** @description As whom; the session's user when absent. */
+                user?: string;
+            };
+            header?: {
+                /** @description The ETag that the file must have */
+                "If-Match"?: string | null;
+                /** @description `*`: only when nothing is there */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The absolute path, without its first slash */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+                "application/x-tar": number[];
+            };
+        };
+        responses: {
+            /** @description It is written */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            /** @description The archive is taken apart */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    act: {
+        parameters: {
+            query: {
+                /** @description What to do. */
+                action: "append" | "mkdir" | "move" | "copy";
+                /**
+                 * @description Where it shall be, an absolute path, for `move` and `copy`; what is no UTF-8 is written with percent signs
+                 *     twice, as the names of entries are.
+                 */
+                to?: string;
+                /** @description `true`: in place of what is there, for `move` and `copy`. */
+                replace?: boolean;
+                /** @description Permissions, in octal, of what is new. */
+                mode?: string;
+                /** @description Its owner, for `append`. */
+                owner?: string;
+                /** @description `true`: make the directories above it; for `mkdir`, be content when it is there. */
+                parents?: boolean;
+                /** @description As whom; the session's user when absent. */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The absolute path, without its first slash */
+                path: string;
+            };
+            cookie?: never;
+        };
+        /** @description What to append */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description It is done, and this is there */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove: {
+        parameters: {
+            query?: {
+                /** @description `true`: a directory with all that is in it. */
+                recursive?: boolean;
+                /** @description As whom; the session's user when absent. */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The absolute path, without its first slash */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change: {
+        parameters: {
+            query?: {
+                /** @description As whom; the session's user when absent. */
+                user?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The absolute path, without its first slash */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeFile"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Entry"];
                 };
             };
             default: {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, interval_at, sleep};
 use super::event::{ExecEvent, Teller, events};
 use super::run::Run;
 use super::stdin;
-use super::{PutParams, problem};
+use super::{PutParams, exec_problem as problem};
 use crate::agent::Feeder;
 use crate::http::App;
 use crate::http::attach::connection::{End, Ended, Heard, PING, Sink, Source, send};

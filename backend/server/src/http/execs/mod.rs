@@ -22,7 +22,8 @@ pub(super) use self::event::{ExecEvent, Teller};
 use self::one::{Exec, look_at};
 pub(super) use self::outcome::{ExecOutcome, collect};
 pub(super) use self::run::{Run, Told};
-pub(super) use self::wish::{RunExec, Wish};
+pub(super) use self::stdin::{connect as connect_input, discard};
+pub(super) use self::wish::{RunExec, Wish, milliseconds};
 use super::App;
 use super::extract::{Body, InPath, Names, Params};
 use super::problem::Problem;
@@ -195,7 +196,7 @@ async fn answer(app: &App, session: &Session, form: Form, wish: Wish) -> Result<
 }
 
 /// What is wrong with an exec.
-fn problem(error: AgentError) -> Problem {
+fn exec_problem(error: AgentError) -> Problem {
     let code = match &error {
         AgentError::Refused(refusal) => refusal.code,
         _ => return error.into(),

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::event::Places;
 use super::wish::{MAX_GRACE, milliseconds};
-use super::{nonsense, problem};
+use super::{exec_problem as problem, nonsense};
 use crate::agent;
 use crate::http::App;
 use crate::http::extract::{Body, InPath, Names};

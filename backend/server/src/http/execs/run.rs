@@ -7,7 +7,7 @@ use shellport_wire::agent::{Exec, Follow, Places, RefusalCode, Request};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::problem;
+use super::exec_problem as problem;
 use crate::agent::{self, AgentError, Event, Listener, Over, Progress, Started};
 use crate::http::App;
 use crate::http::problem::Problem;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
-use super::problem;
+use super::exec_problem as problem;
 use crate::agent::{AgentError, Feeder, Started};
 use crate::http::App;
 use crate::http::extract::{InPath, Names, Params};
@@ -106,7 +106,7 @@ pub async fn give(
 
 /// Reads the rest of a body, within bounds: closed with something unread, the kernel would reset the connection,
 /// and the client might not see the answer.
-async fn discard(mut parts: BodyDataStream) {
+pub(in crate::http) async fn discard(mut parts: BodyDataStream) {
     let discarding = async {
         let mut left = MAX_DISCARDED;
         while let Some(Ok(part)) = parts.next().await {
@@ -141,7 +141,7 @@ pub(super) fn give_in_background(app: &App, session: &Session, exec: &str, all: 
 }
 
 /// A connection that gives it input.
-pub(super) async fn connect(
+pub(in crate::http) async fn connect(
     app: &App,
     session: &Session,
     exec: &str,

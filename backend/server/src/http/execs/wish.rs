@@ -120,6 +120,7 @@ impl Wish {
             } else {
                 Some(milliseconds(linger.unwrap_or_default().max(LINGER)))
             },
+            private: false,
             fingerprint: Some(fingerprint),
             since,
         };

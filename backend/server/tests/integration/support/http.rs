@@ -128,11 +128,23 @@ impl Client {
 
     /// POST of bytes.
     pub async fn post_bytes(&self, path: &str, body: impl Into<Bytes>) -> Answer {
-        let request = self
-            .request(Method::POST, path)
-            .header(header::CONTENT_TYPE, "application/octet-stream")
-            .body(Full::new(body.into()));
-        self.send(request.unwrap()).await
+        self.bytes(Method::POST, path, &[], body).await
+    }
+
+    /// Any method, with headers and bytes.
+    pub async fn bytes(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = self.request(method, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Full::new(body.into())).unwrap())
+            .await
     }
 
     /// PUT.

@@ -1,0 +1,98 @@
+//! The pages for people: what they say to type does what they say.
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::support::backend::on_backends;
+use crate::support::server::TestServer;
+use crate::support::wait::{LONG, ok, within};
+
+const AUTOMATION: &str = include_str!("../../../../docs/automation.md");
+
+/// Between what two blocks print.
+const BETWEEN: &str = "=== the next block ===";
+
+/// A block to run, and what it prints.
+struct Block<'a> {
+    lines: &'a str,
+    prints: &'a str,
+}
+
+fn blocks(page: &str) -> Vec<Block<'_>> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for part in page.split("\n```").skip(1).step_by(2) {
+        let (kind, text) = part.split_once('\n').unwrap();
+        match (kind, blocks.last_mut()) {
+            ("sh", _) => blocks.push(Block {
+                lines: text,
+                prints: "",
+            }),
+            ("json", Some(block)) => block.prints = text,
+            _ => panic!("a block of {kind:?}"),
+        }
+    }
+    blocks
+}
+
+/// Whether `text` is `pattern`, in which `…` stands for anything.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('…');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut last = None;
+    for part in parts {
+        if let Some(before) = last.replace(part) {
+            let Some(at) = rest.find(before) else {
+                return false;
+            };
+            rest = &rest[at + before.len()..];
+        }
+    }
+    last.map_or(rest.is_empty(), |last| rest.ends_with(last))
+}
+
+async fn automation_is_as_it_is_told(server: &TestServer) {
+    let blocks = blocks(AUTOMATION);
+    assert!(blocks.len() > 10, "{}", blocks.len());
+    let script: Vec<String> = blocks
+        .iter()
+        .map(|block| format!("{}\necho; echo '{BETWEEN}'\n", block.lines))
+        .collect();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("page.sh");
+    std::fs::write(&path, script.concat()).unwrap();
+    let client = &server.client;
+    let running = Command::new("bash")
+        .args(["-u", path.to_str().unwrap()])
+        .env("TOKEN", client.token.as_ref().unwrap())
+        .env("API", format!("http://{}/api/v1", client.address))
+        .stdin(Stdio::null())
+        .output();
+    let output = ok("bash", within("the page", LONG, running).await);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "", "{printed}");
+    let printed: Vec<&str> = printed.split(&format!("{BETWEEN}\n")).collect();
+    assert_eq!(printed.len(), blocks.len() + 1);
+    for (block, printed) in blocks.iter().zip(printed) {
+        let (printed, expected) = (printed.trim(), block.prints.trim());
+        assert!(
+            is_like(printed, expected),
+            "{}\nprinted\n{printed}\nand not\n{expected}",
+            block.lines
+        );
+    }
+    assert_eq!(client.sessions().await, Vec::<String>::new());
+}
+on_backends!(automation_is_as_it_is_told: docker, podman, process, embedded, crun, rootless);
+
+#[test]
+fn anything_stands_for_anything() {
+    assert!(is_like("a 1 b 2 c", "a … b … c"));
+    assert!(is_like("a", "a") && is_like("", "…") && is_like("ab", "a…b"));
+    assert!(!is_like("a 1 c", "a … b … c"));
+    assert!(!is_like("a b", "a") && !is_like("a", "a b"));
+}
