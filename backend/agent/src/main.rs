@@ -15,6 +15,7 @@ mod launch;
 mod link;
 mod name;
 mod oom;
+mod process;
 mod processes;
 mod reaper;
 mod supervise;
@@ -30,6 +31,7 @@ const USAGE: &str = "usage: shellport-agent init DIRECTORY [-- COMMAND [ARGUMENT
        shellport-agent bridge DIRECTORY
        shellport-agent keep SOCKET
        shellport-agent file REQUEST
+       shellport-agent process REQUEST
        shellport-agent supervise -- COMMAND [ARGUMENT ...]
        shellport-agent launch [--session] [--foreground] [--uid=N --gid=N --groups=N,...] [--cwd=PATH] -- COMMAND [ARGUMENT ...]";
 
@@ -40,6 +42,9 @@ fn main() -> ExitCode {
             follow_parent();
             let code = launch::main(arguments);
             return ExitCode::from(u8::try_from(code).unwrap_or(1));
+        }
+        Some("process") => {
+            return ExitCode::from(process::main(&arguments.next().unwrap_or_default()));
         }
         Some("file") => return ExitCode::from(file::main(&arguments.next().unwrap_or_default())),
         Some("supervise") => {

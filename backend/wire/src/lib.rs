@@ -9,6 +9,7 @@
 //! - [`plain`]: the dialect of clients that know no frames.
 //! - [`agent`]: what the server asks of an agent.
 //! - [`file`]: what the server asks of the program that works on a sandbox's files.
+//! - [`process`]: what it asks of the one that looks at its processes.
 //! - [`exit`]: how a program ended.
 
 pub mod agent;
@@ -18,4 +19,5 @@ pub mod file;
 pub mod frame;
 pub mod link;
 pub mod plain;
+pub mod process;
 pub mod viewer;

@@ -143,7 +143,14 @@ pub fn main(socket: RawFd) -> io::Result<()> {
     let child = Command::new("/proc/self/exe")
         .args(["launch", "--session"])
         .args(arguments)
-        .spawn()?;
+        .spawn();
+    let child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            complain(&error);
+            return agent.write_all(&Word::Exited(126).encode());
+        }
+    };
     let program = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     release_streams()?;
     agent.write_all(&Word::Started(program).encode())?;
@@ -163,6 +170,12 @@ pub fn main(socket: RawFd) -> io::Result<()> {
             agent.write_all(&word.encode())?;
         }
     }
+}
+
+/// Says why there is no program, where its own errors would go.
+#[expect(clippy::print_stderr, reason = "the program's own standard error")]
+fn complain(error: &io::Error) {
+    eprintln!("shellport: cannot start a process: {error}");
 }
 
 /// Closes the program's streams here: it would not see the end of its input, nor others that of its

@@ -1,6 +1,6 @@
 //! Directories as tar archives.
 
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -21,8 +21,8 @@ pub fn pack(path: &Path, output: &mut impl Write) -> Result<(), Failure> {
     if kind(&metadata) == Kind::Directory {
         pack_directory(&mut builder, path, Path::new("")).map_err(error)?;
     } else {
-        let name = path.file_name().unwrap_or_default();
-        builder.append_file(name, &mut file).map_err(error)?;
+        let name = Path::new(path.file_name().unwrap_or_default());
+        pack_file(&mut builder, name, &mut file, &metadata).map_err(error)?;
     }
     let output = builder.into_inner().map_err(error)?;
     output.flush().map_err(error)
@@ -44,8 +44,8 @@ fn pack_directory(
         match kind(&metadata) {
             Kind::Socket => {}
             Kind::File => {
-                if let Ok((mut file, _)) = open(&path) {
-                    builder.append_file(&name, &mut file)?;
+                if let Ok((mut file, metadata)) = open(&path) {
+                    pack_file(builder, &name, &mut file, &metadata)?;
                 }
             }
             Kind::Directory => {
@@ -58,6 +58,19 @@ fn pack_directory(
         }
     }
     Ok(())
+}
+
+/// As many bytes of a file as it had when it was opened: with more or fewer, nothing behind it could be read.
+fn pack_file(
+    builder: &mut tar::Builder<impl Write>,
+    name: &Path,
+    file: &mut File,
+    metadata: &Metadata,
+) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata(metadata);
+    let content = file.chain(io::repeat(0)).take(metadata.len());
+    builder.append_data(&mut header, name, content)
 }
 
 /// Takes the archive in standard input apart in the directory at `path`. Nothing of it leads out of there.

@@ -77,6 +77,8 @@ pub struct Names {
     pub terminal: String,
     /// What stands for `{exec}`.
     pub exec: String,
+    /// What stands for `{pid}`.
+    pub pid: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Names {
@@ -90,6 +92,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Names {
             id: name("id"),
             terminal: name("terminal"),
             exec: name("exec"),
+            pid: name("pid"),
         })
     }
 }

@@ -11,12 +11,14 @@ mod images;
 mod model;
 pub mod openapi;
 mod problem;
+mod processes;
 mod run;
 mod service;
 mod sessions;
 mod stream;
 mod terminals;
 mod tickets;
+mod tool;
 
 use std::sync::Arc;
 
@@ -119,6 +121,8 @@ pub fn router(app: App) -> Router {
             "/sessions/{id}/execs/{exec}/attach",
             get(execs::attach::attach),
         )
+        .route("/sessions/{id}/processes", get(processes::list))
+        .route("/sessions/{id}/processes/{pid}/signal", post(processes::signal))
         .route("/sessions/{id}/files", files())
         .route("/sessions/{id}/files/", files())
         .route("/sessions/{id}/files/{*path}", files())

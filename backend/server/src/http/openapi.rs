@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use super::{attach, by_name, execs, files, images, run, service, sessions, terminals, tickets};
+use super::{attach, by_name, execs, files, images, processes, run, service, sessions, terminals, tickets};
 
 /// The document. The test below holds it against the route table.
 #[derive(OpenApi)]
@@ -52,6 +52,8 @@ use super::{attach, by_name, execs, files, images, run, service, sessions, termi
         execs::one::signal,
         execs::one::stop,
         execs::attach::attach,
+        processes::list,
+        processes::signal,
         files::read::read,
         files::write::write,
         files::write::act,

@@ -80,7 +80,7 @@ async fn an_end_ends_commands(path: &Path, backend: Backend) {
     .await;
     let (ended, answer) = tokio::join!(server.terminate(), running);
     let ((), answer) = (ended, answer.unwrap());
-    answer.expect_problem(502, "agent_unreachable", &[]);
+    answer.expect_problem(503, "shutting_down", &[]);
     let server = ChildServer::start(path, backend, &[]).await.unwrap();
     let line = format!("grep -q '^State:.[^Z]' /proc/{child}/status; echo $?; rm {mark}");
     assert_ne!(server.client.output(&session, &line).await, "0");

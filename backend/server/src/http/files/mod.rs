@@ -3,22 +3,26 @@
 //! - [`read`]: looking at files and directories, reading them, and watching.
 //! - [`write`]: writing, and everything else that changes them.
 
-mod model;
-mod operation;
+pub mod model;
 pub mod read;
 pub mod write;
 
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
-use shellport_wire::file::RawPath;
+use shellport_wire::file::{Answer, RawPath, Request};
 
-use self::operation::Terms;
+use self::model::problem;
 use super::App;
 use super::extract::find_session;
 use super::problem::Problem;
+use super::tool::{Terms, Tool, nonsense as tool_nonsense};
 use crate::session::Session;
+
+/// The agent's program for files.
+const FILE: &str = "file";
 
 /// How long work may take that moves no content.
 const SHORT: Duration = Duration::from_mins(1);
@@ -68,6 +72,38 @@ fn short(user: Option<String>) -> Terms {
 fn long(app: &App, user: Option<String>) -> Terms {
     let limit = app.limits.max_exec;
     Terms { user, limit }
+}
+
+/// Asks for work on files, and waits for the answer; what comes behind it is the tool's.
+async fn ask(
+    app: &App,
+    session: &Session,
+    request: &Request,
+    terms: Terms,
+) -> Result<(Answer, Tool), Problem> {
+    let mut tool = Tool::begin(app, session, (FILE, request), terms, false).await?;
+    let answer = parse(&tool.first().await?)?;
+    Ok((answer, tool))
+}
+
+/// Asks for work on files that reads a body.
+async fn give(
+    app: &App,
+    session: &Session,
+    request: &Request,
+    terms: Terms,
+    body: Body,
+) -> Result<Answer, Problem> {
+    let tool = Tool::begin(app, session, (FILE, request), terms, true).await?;
+    parse(&tool.give(body).await?)
+}
+
+fn parse(line: &[u8]) -> Result<Answer, Problem> {
+    match serde_json::from_slice(line) {
+        Ok(Answer::Failed(failure)) => Err(problem(failure)),
+        Ok(answer) => Ok(answer),
+        Err(_) => Err(tool_nonsense("what it says is no answer")),
+    }
 }
 
 fn nonsense() -> Problem {

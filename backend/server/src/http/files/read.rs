@@ -14,12 +14,12 @@ use shellport_wire::file::{self, Answer, RawPath, Request};
 use utoipa::IntoParams;
 
 use super::model::{Entry, FileEvent, Listing, etag};
-use super::operation::Operation;
-use super::{InSession, long, nonsense, short};
+use super::{InSession, ask, long, nonsense, short};
 use crate::http::App;
 use crate::http::extract::Params;
 use crate::http::problem::Problem;
 use crate::http::stream::{Form, Item};
+use crate::http::tool::Tool;
 use crate::session::Session;
 
 /// Entries of a directory in an answer, unless the caller says.
@@ -97,8 +97,8 @@ pub async fn read(
     if accept.is_some_and(|accept| accept.contains(TAR)) {
         let request = Request::Pack { path };
         let terms = long(&app, params.user);
-        let (_, operation) = Operation::ask(&app, &session, &request, terms).await?;
-        return Ok(content(TAR, operation));
+        let (_, tool) = ask(&app, &session, &request, terms).await?;
+        return Ok(content(TAR, tool));
     }
     content_of(&app, &session, path, params, &headers).await
 }
@@ -110,7 +110,7 @@ async fn info(
     user: Option<String>,
 ) -> Result<Response, Problem> {
     let request = Request::Stat { path };
-    match Operation::ask(app, session, &request, short(user)).await? {
+    match ask(app, session, &request, short(user)).await? {
         (Answer::Entry(entry), _) => Ok(Json(Entry::from(entry)).into_response()),
         _ => Err(nonsense()),
     }
@@ -143,7 +143,7 @@ async fn content_of(
         entries: limit,
     };
     let terms = long(app, params.user);
-    let (answer, operation) = Operation::ask(app, session, &request, terms).await?;
+    let (answer, tool) = ask(app, session, &request, terms).await?;
     let entry = match answer {
         Answer::Entry(entry) => entry,
         Answer::Entries {
@@ -159,7 +159,7 @@ async fn content_of(
     let mut response = if known.split(',').any(|known| known.trim() == tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        part(&entry, range, operation)?
+        part(&entry, range, tool)?
     };
     let headers = response.headers_mut();
     let modified = Timestamp::from_millisecond(entry.modified_ms).unwrap_or_default();
@@ -180,11 +180,11 @@ async fn content_of(
 fn part(
     entry: &file::Entry,
     range: Option<(i64, Option<u64>)>,
-    operation: Operation,
+    tool: Tool,
 ) -> Result<Response, Problem> {
     // Files of the kernel have a content, and no size.
     if entry.size == 0 {
-        return Ok(content("application/octet-stream", operation));
+        return Ok(content("application/octet-stream", tool));
     }
     let size = entry.size;
     let (first, length) = match range {
@@ -203,7 +203,7 @@ fn part(
             (first, most.unwrap_or(u64::MAX).min(size - first))
         }
     };
-    let mut response = content("application/octet-stream", operation);
+    let mut response = content("application/octet-stream", tool);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length.into());
     if range.is_some() {
@@ -216,8 +216,8 @@ fn part(
     Ok(response)
 }
 
-fn content(kind: &'static str, operation: Operation) -> Response {
-    let mut response = Body::from_stream(operation.content()).into_response();
+fn content(kind: &'static str, tool: Tool) -> Response {
+    let mut response = Body::from_stream(tool.content()).into_response();
     let kind = HeaderValue::from_static(kind);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
@@ -260,9 +260,9 @@ async fn watch(
         recursive: params.recursive == Some(true),
     };
     let terms = long(app, params.user);
-    let (_, operation) = Operation::ask(app, session, &request, terms).await?;
+    let (_, tool) = ask(app, session, &request, terms).await?;
     let in_use = session.activity().begin();
-    let events = lines(operation.content()).filter_map(move |line| {
+    let events = lines(tool.content()).filter_map(move |line| {
         let _ = &in_use;
         let change: Option<file::Change> = serde_json::from_slice(&line).ok();
         let value = change.map(FileEvent::from);

@@ -10,8 +10,7 @@ use shellport_wire::file::{Answer, Condition, RawPath, Request};
 use utoipa::{IntoParams, ToSchema};
 
 use super::model::Entry;
-use super::operation::{Operation, Terms};
-use super::{InSession, long, nonsense, path as parse_path, short};
+use super::{InSession, ask, give, long, nonsense, path as parse_path, short};
 use crate::http::App;
 use crate::http::extract::{Body as JsonBody, Params};
 use crate::http::problem::Problem;
@@ -192,7 +191,7 @@ pub async fn act(
         },
     };
     let terms = long(&app, params.user);
-    entry(Operation::ask(&app, &session, &request, terms).await?.0)
+    entry(ask(&app, &session, &request, terms).await?.0)
 }
 
 /// As whom.
@@ -240,7 +239,7 @@ pub async fn change(
         mode: mode(body.value.mode.as_deref())?,
         owner: body.value.owner,
     };
-    let answer = Operation::ask(&app, &session, &request, short(params.user)).await?;
+    let answer = ask(&app, &session, &request, short(params.user)).await?;
     entry(answer.0)
 }
 
@@ -278,7 +277,7 @@ pub async fn remove(
         recursive: params.recursive == Some(true),
     };
     let terms = long(&app, params.user);
-    match Operation::ask(&app, &session, &request, terms).await?.0 {
+    match ask(&app, &session, &request, terms).await?.0 {
         Answer::Done => Ok(StatusCode::NO_CONTENT),
         _ => Err(nonsense()),
     }
@@ -328,17 +327,6 @@ impl Content {
             .await
             .map(drop)
     }
-}
-
-async fn give(
-    app: &App,
-    session: &Session,
-    request: &Request,
-    terms: Terms,
-    body: Body,
-) -> Result<Answer, Problem> {
-    let operation = Operation::begin(app, session, request, terms, true).await?;
-    operation.give(body).await
 }
 
 fn entry(answer: Answer) -> Result<Response, Problem> {

@@ -1,4 +1,4 @@
-//! One piece of work on a session's files: a program of ours that the agent runs in the sandbox.
+//! A program of ours that the agent runs in a sandbox, for what concerns its files and processes.
 
 use std::io;
 use std::time::Duration;
@@ -6,15 +6,14 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
+use serde::Serialize;
 use shellport_wire::agent::{Exec, Places, Program, Stream as Which};
 use shellport_wire::exit::Exit;
-use shellport_wire::file::{Answer, Request};
 
-use super::model::problem;
+use super::App;
+use super::execs::{Run, Told, connect_input, discard, milliseconds};
+use super::problem::Problem;
 use crate::agent::{Ended, Event, Feeder};
-use crate::http::App;
-use crate::http::execs::{Run, Told, connect_input, discard, milliseconds};
-use crate::http::problem::Problem;
 use crate::id::random_tag;
 use crate::session::Session;
 
@@ -38,26 +37,27 @@ pub struct Terms {
     pub limit: Duration,
 }
 
-/// Work that goes on; it ends when this is dropped.
-pub struct Operation {
+/// One that works; it ends when this is dropped.
+pub struct Tool {
     app: App,
     session: Session,
     name: String,
     told: Told,
-    /// What has come behind the answer.
+    /// What has come and was not taken.
     rest: BytesMut,
     said: BytesMut,
 }
 
-impl Operation {
-    /// Begins it. It reads what [`Self::give`] gives it, or nothing.
+impl Tool {
+    /// Begins what the agent has under this name, with a request. It reads what [`Self::give`] gives it, or
+    /// nothing.
     ///
     /// # Errors
     /// When it cannot be begun.
     pub async fn begin(
         app: &App,
         session: &Session,
-        request: &Request,
+        (which, request): (&str, &impl Serialize),
         terms: Terms,
         reads: bool,
     ) -> Result<Self, Problem> {
@@ -66,7 +66,7 @@ impl Operation {
         let exec = Exec {
             exec: name.clone(),
             program: Program {
-                argv: vec![PROGRAM.to_owned(), "file".to_owned(), text],
+                argv: vec![PROGRAM.to_owned(), which.to_owned(), text],
                 cwd: Some("/".to_owned()),
                 user: terms.user,
                 ..Program::default()
@@ -91,37 +91,23 @@ impl Operation {
         })
     }
 
-    /// Begins it, and waits for its answer.
-    ///
-    /// # Errors
-    /// When it was not done.
-    pub async fn ask(
-        app: &App,
-        session: &Session,
-        request: &Request,
-        terms: Terms,
-    ) -> Result<(Answer, Self), Problem> {
-        let mut operation = Self::begin(app, session, request, terms, false).await?;
-        Ok((operation.answer().await?, operation))
-    }
-
-    /// Gives it a body to read, and waits for its answer, which may come before all has been read.
+    /// Gives it a body to read, and waits for its first line, which may come before all has been read.
     ///
     /// # Errors
     /// When it was not done, or the body did not come whole: nothing is done then.
-    pub async fn give(mut self, body: Body) -> Result<Answer, Problem> {
+    pub async fn give(mut self, body: Body) -> Result<Bytes, Problem> {
         let connected = connect_input(&self.app, &self.session, &self.name).await;
         let mut parts = body.into_data_stream();
         let answer = match connected {
             Ok((feeder, _)) => tokio::select! {
                 fed = feed(feeder, &mut parts) => {
                     fed?;
-                    return self.answer().await;
+                    return self.first().await;
                 }
-                answer = self.answer() => answer,
+                answer = self.first() => answer,
             },
             // It did not wait for its input.
-            Err(problem) if problem.code == "exec_not_found" => self.answer().await,
+            Err(problem) if problem.code == "exec_not_found" => self.first().await,
             Err(problem) => return Err(problem),
         };
         // The client would not see the answer as long as it writes.
@@ -129,23 +115,30 @@ impl Operation {
         answer
     }
 
-    /// The first line of what it writes.
-    async fn answer(&mut self) -> Result<Answer, Problem> {
+    /// The first line of what it writes, which has to come.
+    ///
+    /// # Errors
+    /// When it has ended otherwise.
+    pub async fn first(&mut self) -> Result<Bytes, Problem> {
+        let line = self.line().await?;
+        line.ok_or_else(|| nonsense("it has ended without an answer"))
+    }
+
+    /// The next line of what it writes; none at the end.
+    ///
+    /// # Errors
+    /// When it has ended as it should not, or a line has no end.
+    pub async fn line(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-                let line = self.rest.split_to(end + 1);
-                return match serde_json::from_slice(&line) {
-                    Ok(Answer::Failed(failure)) => Err(problem(failure)),
-                    Ok(answer) => Ok(answer),
-                    Err(_) => Err(nonsense("what it says is no answer")),
-                };
+                return Ok(Some(self.rest.split_to(end + 1).freeze()));
             }
             if self.rest.len() > MAX_LINE {
                 return Err(nonsense("its answer has no end"));
             }
             match self.next().await? {
                 Some(bytes) => self.rest.extend_from_slice(&bytes),
-                None => return Err(nonsense("it has ended without an answer")),
+                None => return Ok(None),
             }
         }
     }
@@ -184,16 +177,16 @@ impl Operation {
         nonsense(&format!("it has ended as {exit:?} and said {said:?}"))
     }
 
-    /// What comes behind the answer, up to its end. An error when that is not the end of all.
+    /// What comes behind the lines that were taken, up to its end. An error when that is not the end of all.
     pub fn content(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
-        stream::unfold(Some(self), async |operation| {
-            let mut operation = operation?;
-            if !operation.rest.is_empty() {
-                let rest = operation.rest.split().freeze();
-                return Some((Ok(rest), Some(operation)));
+        stream::unfold(Some(self), async |tool| {
+            let mut tool = tool?;
+            if !tool.rest.is_empty() {
+                let rest = tool.rest.split().freeze();
+                return Some((Ok(rest), Some(tool)));
             }
-            match operation.next().await {
-                Ok(Some(bytes)) => Some((Ok(bytes), Some(operation))),
+            match tool.next().await {
+                Ok(Some(bytes)) => Some((Ok(bytes), Some(tool))),
                 Ok(None) => None,
                 Err(problem) => Some((Err(io::Error::other(problem.detail)), None)),
             }
@@ -223,7 +216,8 @@ async fn feed(
     Ok(())
 }
 
-fn nonsense(what: &str) -> Problem {
-    let detail = format!("the program that works on the session's files: {what}");
+/// What a program of ours says that makes no sense.
+pub fn nonsense(what: &str) -> Problem {
+    let detail = format!("our own program in the sandbox: {what}");
     Problem::new(axum::http::StatusCode::BAD_GATEWAY, "agent_error", detail)
 }

@@ -1,0 +1,75 @@
+//! What the server asks of `shellport-agent process`, the program that looks at a sandbox's processes.
+//!
+//! It is run as [`crate::file`]'s is. It answers with lines of JSON: an [`Answer`] each, and of a list as many as
+//! there are processes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::file::Failure;
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Request {
+    /// Tell of every process, parents before their children; each an [`Answer::Process`], and then
+    /// [`Answer::Done`].
+    List,
+    /// Signal a process; answered with [`Answer::Done`].
+    Signal {
+        /// Which.
+        pid: i32,
+        /// The signal's name, such as `SIGTERM`.
+        signal: String,
+        /// And everything below it.
+        #[serde(default)]
+        tree: bool,
+    },
+}
+
+/// A line of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// Nothing more to say.
+    Done,
+    /// One process.
+    Process(Process),
+    /// It was not done.
+    Failed(Failure),
+}
+
+/// A process of a sandbox. Those of ours are none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its id in the sandbox.
+    pub pid: i32,
+    /// The nearest process above it that is told of.
+    pub parent: Option<i32>,
+    /// The number of its user.
+    pub uid: u32,
+    /// A letter, as in `/proc/[pid]/stat`.
+    pub state: char,
+    /// Its name, as the kernel has it.
+    pub name: String,
+    /// Its argument vector, the beginning of it.
+    pub argv: Vec<String>,
+    /// Milliseconds of CPU time that it has used.
+    pub cpu_ms: u64,
+    /// Bytes of memory that it has in use.
+    pub memory: u64,
+    /// How many threads it has.
+    pub threads: u32,
+    /// When it was started, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// The ports on which it listens, as far as they can be told.
+    pub ports: Vec<Port>,
+}
+
+/// A port on which somebody listens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Port {
+    /// Its number.
+    pub port: u16,
+    /// The address, such as `0.0.0.0` or `::1`.
+    pub address: String,
+}
