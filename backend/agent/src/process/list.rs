@@ -1,6 +1,6 @@
 //! The sandbox's processes, from `/proc`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -48,11 +48,15 @@ pub fn list() -> Vec<Process> {
     let inside = below_agent(&found);
     let owners = ports::listening();
     let clock = Clock::new();
-    let mut told: Vec<Process> = inside
-        .iter()
-        .filter_map(|pid| found.get(pid))
-        .filter(|one| !one.is_ours)
-        .map(|one| describe(one, &found, &owners, &clock))
+    let is_told = |pid: i32| inside.contains(&pid) && found.get(&pid).is_some_and(|it| !it.is_ours);
+    let mut told: Vec<Process> = found
+        .values()
+        .filter(|one| is_told(one.pid))
+        .map(|one| {
+            let mut process = describe(one, &found, &owners, &clock);
+            process.parent = process.parent.filter(|parent| is_told(*parent));
+            process
+        })
         .collect();
     // A child has a higher number, unless the numbers have begun again.
     told.sort_by_key(|process| (depth(process.pid, &found), process.pid));
@@ -81,7 +85,7 @@ fn describe(
     let state = one.fields.get(STATE).and_then(|text| text.chars().next());
     Process {
         pid,
-        parent: found.contains_key(&parent).then_some(parent),
+        parent: Some(parent),
         uid: metadata.map(|it| it.uid()).unwrap_or_default(),
         state: state.unwrap_or('?'),
         name: one.name.clone(),
@@ -110,7 +114,7 @@ fn depth(pid: i32, found: &BTreeMap<i32, Found>) -> usize {
 
 /// The processes below the agent, which is the parent of this one's keeper. As the first process it is above every
 /// other, those that entered the sandbox from outside included.
-fn below_agent(found: &BTreeMap<i32, Found>) -> Vec<i32> {
+fn below_agent(found: &BTreeMap<i32, Found>) -> BTreeSet<i32> {
     let keeper = getppid().as_raw();
     let agent = found.get(&keeper).map_or(keeper, Found::parent);
     let own = getpid().as_raw();
@@ -127,7 +131,10 @@ fn below_agent(found: &BTreeMap<i32, Found>) -> Vec<i32> {
         }
         false
     };
-    let others = found.keys().copied().filter(|pid| *pid != own && *pid != agent);
+    let others = found
+        .keys()
+        .copied()
+        .filter(|pid| *pid != own && *pid != agent);
     others.filter(|pid| is_inside(*pid)).collect()
 }
 
@@ -172,7 +179,9 @@ impl Clock {
     fn new() -> Self {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let booted = stat.lines().find_map(|line| line.strip_prefix("btime "));
-        let booted: u64 = booted.and_then(|text| text.parse().ok()).unwrap_or_default();
+        let booted: u64 = booted
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default();
         Self {
             ticks: clock_ticks_per_second().max(1),
             page: page_size() as u64,
@@ -192,7 +201,10 @@ mod tests {
     #[test]
     fn a_name_may_hold_anything() {
         let (name, fields) = parse("42 (a) R 9 (b) S 1 40 39\n").unwrap();
-        assert_eq!((&name[..], &fields[..]), ("a) R 9 (b", &["S", "1", "40", "39"].map(String::from)[..]));
+        assert_eq!(
+            (&name[..], &fields[..]),
+            ("a) R 9 (b", &["S", "1", "40", "39"].map(String::from)[..])
+        );
         assert_eq!(parse("42 (sh"), None);
     }
 }

@@ -55,7 +55,10 @@ fn send(pid: i32, signal: &str, tree: bool) -> Result<(), Failure> {
     if tree {
         // Parents come before their children.
         for process in &all {
-            if process.parent.is_some_and(|parent| chosen.contains(&parent)) {
+            if process
+                .parent
+                .is_some_and(|parent| chosen.contains(&parent))
+            {
                 chosen.push(process.pid);
             }
         }

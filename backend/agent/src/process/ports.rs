@@ -13,7 +13,11 @@ const LISTEN: &str = "0A";
 pub fn listening() -> HashMap<u64, Port> {
     let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
     let lines = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
-    lines.iter().flat_map(|text| text.lines().skip(1)).filter_map(parse).collect()
+    lines
+        .iter()
+        .flat_map(|text| text.lines().skip(1))
+        .filter_map(parse)
+        .collect()
 }
 
 /// Those of one process. Of another user's, only root may look.
@@ -24,7 +28,10 @@ pub fn of(pid: i32, listening: &HashMap<u64, Port>) -> Vec<Port> {
     let mut ports: Vec<Port> = descriptors
         .filter_map(|descriptor| {
             let target = fs::read_link(descriptor.ok()?.path()).ok()?;
-            let socket = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+            let socket = target
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?;
             listening.get(&socket.parse().ok()?).cloned()
         })
         .collect();

@@ -122,7 +122,10 @@ pub fn router(app: App) -> Router {
             get(execs::attach::attach),
         )
         .route("/sessions/{id}/processes", get(processes::list))
-        .route("/sessions/{id}/processes/{pid}/signal", post(processes::signal))
+        .route(
+            "/sessions/{id}/processes/{pid}/signal",
+            post(processes::signal),
+        )
         .route("/sessions/{id}/files", files())
         .route("/sessions/{id}/files/", files())
         .route("/sessions/{id}/files/{*path}", files())

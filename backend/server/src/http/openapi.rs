@@ -5,7 +5,9 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use super::{attach, by_name, execs, files, images, processes, run, service, sessions, terminals, tickets};
+use super::{
+    attach, by_name, execs, files, images, processes, run, service, sessions, terminals, tickets,
+};
 
 /// The document. The test below holds it against the route table.
 #[derive(OpenApi)]

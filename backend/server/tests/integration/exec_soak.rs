@@ -23,7 +23,8 @@ const GROWTH: u64 = 8 << 20;
 /// Descriptors of the server and of the agent, and how many children that has.
 async fn held(client: &Client, server: &ChildServer, session: &str) -> [usize; 3] {
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
-    let line = format!("ls /proc/{AGENT}/fd | wc -l; cat /proc/{AGENT}/task/{AGENT}/children | wc -w");
+    let line =
+        format!("ls /proc/{AGENT}/fd | wc -l; cat /proc/{AGENT}/task/{AGENT}/children | wc -w");
     let counted = client.output(session, &line).await;
     let mut numbers = counted.split_whitespace().map(|word| word.parse().unwrap());
     let mut number = || numbers.next().unwrap();
@@ -33,7 +34,8 @@ async fn held(client: &Client, server: &ChildServer, session: &str) -> [usize; 3
 async fn many(client: &Client, session: &str, from: u32, count: u32) {
     let path = Client::path(session, "/execs");
     let all = iter(from..from + count).map(|number| {
-        let wish = json!({"argv": ["sh", "-c", "echo $0; exit $(( $0 % 100 ))", number.to_string()]});
+        let wish =
+            json!({"argv": ["sh", "-c", "echo $0; exit $(( $0 % 100 ))", number.to_string()]});
         let path = &path;
         async move {
             let outcome = client.post(path, &wish).await.expect(200);
@@ -51,17 +53,29 @@ async fn many_commands_leave_nothing(path: &Path, backend: Backend) {
     let memory = Memory::new(server.pid(), &session);
     // What is allocated once is not counted.
     many(&client, &session, 0, 500).await;
-    let (used, before) = (memory.used(&client).await, held(&client, &server, &session).await);
+    let (used, before) = (
+        memory.used(&client).await,
+        held(&client, &server, &session).await,
+    );
     many(&client, &session, 500, COMMANDS).await;
     let after = held(&client, &server, &session).await;
     let grown = memory.used(&client).await.since(used);
     // A connection of a client may be on its way to its end.
-    let more = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
+    let more = before
+        .iter()
+        .zip(after)
+        .map(|(before, after)| after.saturating_sub(*before));
     assert!(more.clone().all(|more| more <= 4), "{before:?}, {after:?}");
     assert!(grown.server < GROWTH && grown.agent < GROWTH, "{grown:?}");
-    let list = client.get(&Client::path(&session, "/execs")).await.expect(200);
+    let list = client
+        .get(&Client::path(&session, "/execs"))
+        .await
+        .expect(200);
     let running = list["data"].as_array().unwrap().iter();
-    assert!(running.clone().all(|exec| exec["state"] == "exited"), "{list}");
+    assert!(
+        running.clone().all(|exec| exec["state"] == "exited"),
+        "{list}"
+    );
     client.remove(&session).await;
     server.terminate().await;
 }

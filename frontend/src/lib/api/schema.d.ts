@@ -340,6 +340,40 @@ export interface paths {
         patch: operations["change"];
         trace?: never;
     };
+    "/api/v1/sessions/{id}/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what runs in a session, but for what Shellport itself runs there. */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/processes/{pid}/signal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signals a process of a session, or the whole tree below it. */
+        post: operations["signal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/start": {
         parameters: {
             query?: never;
@@ -918,6 +952,19 @@ export interface components {
              */
             stdout: number;
         };
+        /** @description A TCP port on which a process listens. */
+        Port: {
+            /**
+             * @description The address.
+             * @example 127.0.0.1
+             */
+            address: string;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            port: number;
+        };
         /** @description An error of the API. */
         Problem: {
             /**
@@ -953,6 +1000,52 @@ export interface components {
              */
             type: string;
         };
+        /** @description A process. */
+        Process: {
+            /** @description Its argument vector, the beginning of it. */
+            argv: string[];
+            /**
+             * Format: int64
+             * @description Milliseconds of CPU time that it has used.
+             */
+            cpu_ms: number;
+            /**
+             * Format: int64
+             * @description Bytes of memory that it has in use.
+             */
+            memory: number;
+            /** @description Its name, as the kernel has it. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The nearest process above it that is listed.
+             */
+            parent?: number | null;
+            /**
+             * Format: int32
+             * @description Its id in the sandbox.
+             */
+            pid: number;
+            /** @description The ports on which it listens; of another user's processes only root knows them. */
+            ports: components["schemas"]["Port"][];
+            /**
+             * Format: date-time
+             * @description When it was started.
+             */
+            started_at: string;
+            /** @description What it is doing. */
+            state: components["schemas"]["ProcessState"];
+            /**
+             * Format: int32
+             * @description How many threads it has.
+             */
+            threads: number;
+            /**
+             * Format: int32
+             * @description The number of its user.
+             */
+            uid: number;
+        };
         /** @description How a command ended. */
         ProcessEnd: components["schemas"]["Exit"] & {
             /**
@@ -963,6 +1056,18 @@ export interface components {
             /** @description How much it has written. */
             ends: components["schemas"]["Places"];
         };
+        /** @description What runs in a sandbox. */
+        ProcessList: {
+            /** @description Parents before their children. */
+            data: components["schemas"]["Process"][];
+            /** @description Always null: there is never more than one page of them. */
+            next_cursor?: string | null;
+        };
+        /**
+         * @description What a process is doing.
+         * @enum {string}
+         */
+        ProcessState: "running" | "sleeping" | "waiting" | "stopped" | "zombie" | "other";
         /**
          * @description How much a sandbox may do. The order is from loose to strict.
          * @enum {string}
@@ -1213,6 +1318,16 @@ export interface components {
              * @example SIGINT
              */
             signal: string;
+        };
+        /** @description A signal to send. */
+        SignalProcess: {
+            /**
+             * @description Its name.
+             * @example SIGTERM
+             */
+            signal: string;
+            /** @description `true`: to everything below the process, too. */
+            tree?: boolean;
         };
         /** @description A size in bytes: a number, or text such as `512Mi` or `1g`. */
         Size: components["schemas"]["NumberOrText"];
@@ -2411,6 +2526,71 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Entry"];
                 };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProcessList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signal: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The process */
+                pid: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignalProcess"];
+            };
+        };
+        responses: {
+            /** @description It was sent */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: {
                 headers: {
