@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use shellport_wire::process::Port;
 
-/// The state of a TCP socket that listens, as the kernel writes it (`TCP_LISTEN` in tcp_states.h).
+/// The state of a TCP socket that listens, as the kernel writes it (`TCP_LISTEN` in `tcp_states.h`).
 const LISTEN: &str = "0A";
 
 /// The ports on which anybody listens, by the number of the socket.
