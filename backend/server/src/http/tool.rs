@@ -11,7 +11,7 @@ use shellport_wire::agent::{Exec, Places, Program, Stream as Which};
 use shellport_wire::exit::Exit;
 
 use super::App;
-use super::execs::{Run, Told, connect_input, discard, milliseconds};
+use super::execs::{LINGER, Run, Told, connect_input, discard, milliseconds};
 use super::problem::Problem;
 use crate::agent::{Ended, Event, Feeder};
 use crate::id::random_tag;
@@ -25,9 +25,6 @@ const MAX_LINE: usize = 4 * 1024 * 1024;
 
 /// The most of what the program says of an accident.
 const MAX_SAID: usize = 1024;
-
-/// How long a command waits at least for the server to come back.
-const LINGER: Duration = Duration::from_secs(30);
 
 /// Who does it, and how long it may take.
 pub struct Terms {

@@ -21,7 +21,7 @@ use self::event::events;
 pub(super) use self::event::{ExecEvent, Teller};
 use self::one::{Exec, look_at};
 pub(super) use self::outcome::{ExecOutcome, collect};
-pub(super) use self::run::{Run, Told};
+pub(super) use self::run::{LINGER, Run, Told};
 pub(super) use self::stdin::{connect as connect_input, discard};
 pub(super) use self::wish::{RunExec, Wish, milliseconds};
 use super::App;

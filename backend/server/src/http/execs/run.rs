@@ -27,6 +27,9 @@ const CONNECTIONS: usize = 16;
 /// Between tries to reach it.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// How long a command waits at least for the server to come back, which may take [`AWAY`] and an answer.
+pub const LINGER: Duration = Duration::from_secs(30);
+
 /// What is told of a command: events up to its end, or why there are no more.
 pub type Told = mpsc::Receiver<Result<Event, Problem>>;
 
@@ -57,7 +60,8 @@ impl Run {
     pub fn start(app: &App, session: &Session, exec: Exec) -> Self {
         let (name, places) = (exec.exec.clone(), exec.since);
         // The agent ends the command when its time is over; one that does not is not waited for.
-        let all = exec.timeout_ms.unwrap_or_default() + exec.grace_ms.unwrap_or_default();
+        let [timeout, grace] = [exec.timeout_ms, exec.grace_ms].map(Option::unwrap_or_default);
+        let all = timeout.saturating_add(grace);
         let mut run = Self::new(app, session, name, Request::Exec(exec), places);
         run.limit = Some(Duration::from_millis(all).saturating_add(PATIENCE));
         run

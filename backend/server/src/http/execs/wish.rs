@@ -10,14 +10,12 @@ use sha2::{Digest, Sha256};
 use shellport_wire::agent::{Exec, GRACE, Places, Program};
 use utoipa::ToSchema;
 
+use super::run::LINGER;
 use crate::config::Limits;
 use crate::http::extract::Body;
 use crate::http::model::Duration as DurationText;
 use crate::http::problem::Problem;
 use crate::policy::{check_cwd, check_env, resolve_time};
-
-/// How long a command waits at least for the server to come back.
-const LINGER: Duration = Duration::from_secs(30);
 
 /// The longest that processes are asked to end before they are killed.
 pub const MAX_GRACE: Duration = Duration::from_mins(5);

@@ -89,7 +89,7 @@ impl Session {
     }
 }
 
-/// The agent of a session: the parent of what is executed in it, whatever made the sandbox.
+/// The agent of a session: the parent of the keeper of what is executed in it, whatever made the sandbox.
 async fn agent(client: &Client, session: &str, id: &str) -> Result<u32> {
     let path = format!("{session}/execs");
     let wish = json!({"argv": ["sh", "-c", "sleep 60; exit 0", id]});
@@ -97,7 +97,7 @@ async fn agent(client: &Client, session: &str, id: &str) -> Result<u32> {
     let look = async {
         loop {
             if let Some(pid) = find(is_it).first() {
-                return parent(*pid);
+                return parent(parent(*pid)?);
             }
             sleep(LOOK).await;
         }
