@@ -297,7 +297,10 @@ impl Run {
     fn tell(&self, pty: &Pty) {
         let mut state = self.state.borrow_mut();
         state.line = pty.line();
-        state.wake_viewers();
+        // Whoever has a full window before them can be sent nothing, and acknowledging wakes them.
+        for viewer in state.viewers.iter().filter(|it| it.cursor.has_room()) {
+            viewer.wake.notify_one();
+        }
     }
 
     /// Only viewers can pause the program, and only all of them together.

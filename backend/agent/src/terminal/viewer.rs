@@ -184,6 +184,11 @@ impl Cursor {
         end.saturating_sub(self.acknowledged) < WINDOW
     }
 
+    /// Whether anything can be sent before more is acknowledged.
+    pub fn has_room(&self) -> bool {
+        self.position < self.acknowledged + WINDOW
+    }
+
     /// Takes an acknowledgement in. One beyond what was sent is not believed.
     pub fn acknowledge(&mut self, offset: u64) {
         self.acknowledged = self.acknowledged.max(offset.min(self.position));
@@ -198,7 +203,7 @@ impl Cursor {
 
     /// What to send next, at most `max` bytes of it; the cursor moves on as if it had been sent.
     pub fn next(&mut self, journal: &Journal, settings: &Settings, max: u64) -> Next {
-        if self.acknowledged + WINDOW <= self.position {
+        if !self.has_room() {
             return Next::Wait;
         }
         if self.position < journal.start() {
