@@ -9,6 +9,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$HOME/.cargo/bin:$PATH
 export PATH
+# A failed test says what was wrong; whoever wants more asks for that test.
+export RUST_BACKTRACE=0
 
 step() { printf '\n== %s\n' "$*"; }
 

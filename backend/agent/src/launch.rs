@@ -15,6 +15,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use shellport_wire::agent::{Program, Refusal, RefusalCode};
 
 use crate::account::Account;
+use crate::exec;
 use crate::system;
 
 /// What every terminal and exec starts with, when the sandbox's environment has none.
@@ -132,6 +133,12 @@ pub fn main(arguments: impl Iterator<Item = String>) -> i32 {
                 let _ = setsid();
             }
             _ if argument == "--foreground" => come_to_foreground(),
+            Some(("--tell", value)) => {
+                let socket = value.parse().map_err(io::Error::other);
+                if let Err(error) = socket.and_then(exec::tell_started) {
+                    return fail(126, &format!("cannot tell of the process: {error}"));
+                }
+            }
             Some(("--size", value)) => resize(value),
             Some(("--uid", value)) => user.uid = value.parse().ok(),
             Some(("--gid", value)) => user.gid = value.parse().ok(),

@@ -1,15 +1,20 @@
 //! The only unsafe code of the agent.
 #![expect(
     unsafe_code,
-    reason = "five calls into the system that have no safe form"
+    reason = "six calls into the system that have no safe form"
 )]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::Pid;
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::io::unix::AsyncFd;
+
+use crate::reaper::Ended;
 
 /// A descriptor of our own for the open file behind `fd`, closed on exec.
 ///
@@ -36,6 +41,37 @@ pub fn inherited(fd: RawFd) -> io::Result<OwnedFd> {
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
     Ok(fd)
+}
+
+/// Waits until a child has ended, and says which and how. It is still to be waited for: whoever would have it in
+/// this one's place sees the same.
+///
+/// # Errors
+/// When there is no child, and interruptions.
+pub fn ended_child() -> io::Result<(Pid, Ended)> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: `info` is a place for what the call writes, and the flags ask for no reaping.
+    let failed = unsafe {
+        libc::waitid(
+            libc::P_ALL,
+            0,
+            info.as_mut_ptr(),
+            libc::WEXITED | libc::WNOWAIT,
+        )
+    };
+    if failed != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroes are a valid value of it, and after a successful call it has the fields of a child.
+    let (pid, code, status) = unsafe {
+        let info = info.assume_init();
+        (info.si_pid(), info.si_code, info.si_status())
+    };
+    let ended = match code {
+        libc::CLD_EXITED => Ended::Code(status),
+        _ => Ended::Signal(status),
+    };
+    Ok((Pid::from_raw(pid), ended))
 }
 
 /// Gives every signal its default meaning. Whoever started this process may have had it ignore some, as `nohup`

@@ -5,8 +5,9 @@
 //! child, so that whatever is below the keeper is the exec. It ends when nothing is.
 //!
 //! The agent sends the arguments of `launch`, four bytes of length and a JSON array, on a socket rather
-//! than a command line, which is for everyone to see. The keeper answers with [`Word`]s, and at the end
-//! closes it.
+//! than a command line, which is for everyone to see. What comes back are [`Word`]s: the first is from
+//! `launch` itself, which becomes the program only when the agent has answered. A program that kills its
+//! keeper at once is known by then.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
@@ -15,17 +16,18 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::process::Command;
 
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::SigSet;
-use nix::unistd::Pid;
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
-use rustix::process::{WaitOptions, wait};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, getpid};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::oneshot;
 
 use crate::launch::Launch;
-use crate::reaper::{Process, Reaper};
+use crate::reaper::{Ended, Process, Reaper};
 use crate::system;
 
 /// What a keeper tells.
@@ -41,6 +43,9 @@ pub enum Word {
 
 /// Bytes of a word: what it says, and a number.
 const WORD: usize = 5;
+
+/// With which the agent answers that it knows of a program.
+const GO: u8 = b'g';
 
 impl Word {
     fn encode(self) -> [u8; WORD] {
@@ -69,6 +74,8 @@ impl Word {
 pub struct Keeper {
     pub process: Process,
     words: OwnedReadHalf,
+    /// Lets the program begin.
+    go: Option<oneshot::Sender<()>>,
     /// The beginning of the next word.
     begun: Vec<u8>,
 }
@@ -95,13 +102,26 @@ impl Keeper {
         serde_json::to_writer(&mut message, &launch.arguments)?;
         let length = u32::try_from(message.len() - 4).map_err(io::Error::other)?;
         message[..4].copy_from_slice(&length.to_be_bytes());
+        let (go, may_go) = oneshot::channel();
         // A keeper that does not take them has ended, which shows.
-        tokio::task::spawn_local(async move { arguments.write_all(&message).await.ok() });
+        tokio::task::spawn_local(async move {
+            arguments.write_all(&message).await.ok()?;
+            may_go.await.ok()?;
+            arguments.write_all(&[GO]).await.ok()
+        });
         Ok(Self {
             process,
             words,
+            go: Some(go),
             begun: Vec::new(),
         })
+    }
+
+    /// Lets the program begin, of which it has told.
+    pub fn go(&mut self) {
+        if let Some(go) = self.go.take() {
+            let _ = go.send(());
+        }
     }
 
     /// What it tells next; none when it has ended. Safe to cancel.
@@ -140,8 +160,10 @@ pub fn main(socket: RawFd) -> io::Result<()> {
     let arguments: Vec<String> = serde_json::from_slice(&arguments)?;
     // Where the kernel has no such thing, orphans are the agent's, as they always were.
     let _ = set_child_subreaper(true);
+    fcntl_setfd(&agent, FdFlags::empty())?;
     let child = Command::new("/proc/self/exe")
         .args(["launch", "--session"])
+        .arg(format!("--tell={socket}"))
         .args(arguments)
         .spawn();
     let child = match child {
@@ -153,23 +175,35 @@ pub fn main(socket: RawFd) -> io::Result<()> {
     };
     let program = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
     release_streams()?;
-    agent.write_all(&Word::Started(program).encode())?;
     // It ends with its children, whatever is sent to all processes.
     SigSet::all().thread_block()?;
     loop {
-        let (pid, status) = match wait(WaitOptions::empty()) {
-            Ok(Some(ended)) => ended,
-            Err(Errno::CHILD) => return Ok(()),
-            Ok(None) | Err(_) => continue,
+        let (pid, ended) = match system::ended_child() {
+            Ok(ended) => ended,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return Ok(()),
         };
-        if pid.as_raw_nonzero().get() == program.as_raw() {
-            let word = match status.terminating_signal() {
-                Some(signal) => Word::Signaled(signal),
-                None => Word::Exited(status.exit_status().unwrap_or_default()),
+        if pid == program {
+            // Told before it is waited for: were this process killed in between, nobody would know how it ended.
+            let word = match ended {
+                Ended::Code(code) => Word::Exited(code),
+                Ended::Signal(signal) => Word::Signaled(signal),
+                Ended::Oom => Word::Signaled(Signal::SIGKILL as i32),
             };
             agent.write_all(&word.encode())?;
         }
+        let _ = waitpid(pid, None);
     }
+}
+
+/// Tells the agent, in `launch`, which process the program will be, and waits until it knows.
+///
+/// # Errors
+/// When there is no such socket, or the agent is not there any more.
+pub fn tell_started(socket: RawFd) -> io::Result<()> {
+    let mut agent = StdStream::from(system::inherited(socket)?);
+    agent.write_all(&Word::Started(getpid()).encode())?;
+    agent.read_exact(&mut [0])
 }
 
 /// Says why there is no program, where its own errors would go.

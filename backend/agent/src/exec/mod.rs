@@ -28,7 +28,7 @@ use tokio::time::Instant;
 pub use self::feed::serve as feed;
 pub use self::follow::serve;
 use self::input::Input;
-pub use self::keeper::main as keep;
+pub use self::keeper::{main as keep, tell_started};
 pub use self::list::Execs;
 use crate::argv::shown;
 use crate::journal::Journal;

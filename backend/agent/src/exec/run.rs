@@ -97,6 +97,7 @@ impl<'a> Watched<'a> {
 
     fn started(&mut self, pid: Pid) {
         self.orphaned = Some(self.reaper.watch(pid));
+        self.keeper.go();
         self.exec.state.borrow_mut().program = Program::Runs(pid);
         self.exec.news.notify_waiters();
     }

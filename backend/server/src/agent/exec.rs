@@ -180,6 +180,9 @@ pub async fn follow<E>(
     if let (Over::Unheard, Some(grace)) = (over, listener.stop) {
         let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         writer.message(&Message::Leave { grace_ms }).await?;
+        // Closed before it has arrived, some engines would drop it; the agent closes when it has.
+        let closed = async { while let Ok(Some(_)) = reader.next().await {} };
+        let _ = timeout(super::ANSWER, closed).await;
     }
     Ok(over)
 }

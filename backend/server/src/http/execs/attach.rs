@@ -30,6 +30,9 @@ use crate::session::Session;
 /// How often a client that waits for the command to read is excused.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// For how long the events may tell more than that input cannot be given.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
+
 /// What a client says, as text.
 #[derive(Debug, Deserialize)]
 #[serde(
@@ -125,7 +128,7 @@ impl Attached {
                 Ok(Message::Binary(bytes)) => self.give(bytes, source.heard).await,
                 Ok(Message::Text(text)) => match serde_json::from_str(&text) {
                     Ok(Said::Stdin { data }) => self.give(data.into(), source.heard).await,
-                    Ok(Said::End {}) => self.feeder.end().await.map_err(problem),
+                    Ok(Said::End {}) => self.finish().await,
                     Ok(Said::Signal { signal }) => {
                         let exec = self.exec.clone();
                         let request = Request::SignalExec { exec, signal };
@@ -137,14 +140,26 @@ impl Attached {
                 Ok(_) => Ok(()),
                 Err(end) => return end,
             };
-            // Of a command that has ended its events tell more.
             match said {
-                Err(problem) if problem.status < 500 && problem.code != "exec_ended" => {
+                Ok(()) => {}
+                // Of a command that has ended its events tell more.
+                Err(problem) if problem.code == "exec_ended" => {}
+                Err(problem) if problem.status < 500 => {
                     return End::Close(close::PROTOCOL_ERROR, problem.detail);
                 }
-                _ => {}
+                Err(problem) => {
+                    sleep(LAST_EVENTS).await;
+                    return End::Close(close::AGENT_UNREACHABLE, problem.detail);
+                }
             }
         }
+    }
+
+    /// The end has arrived when this returns, even if the client goes then.
+    async fn finish(&mut self) -> Result<(), Problem> {
+        self.feeder.end().await.map_err(problem)?;
+        self.feeder.sync().await.map_err(problem)?;
+        Ok(())
     }
 
     async fn give(&mut self, bytes: Bytes, heard: &Heard) -> Result<(), Problem> {

@@ -22,10 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const AWAY: Duration = Duration::from_secs(10);
 
 /// The most connections to an agent for one command. Nothing breaks so often by itself.
-const CONNECTIONS: usize = 16;
+pub(super) const CONNECTIONS: usize = 16;
 
 /// Between tries to reach it.
-const RETRY: Duration = Duration::from_millis(200);
+pub(super) const RETRY: Duration = Duration::from_millis(200);
 
 /// How long a command waits at least for the server to come back, which may take [`AWAY`] and an answer.
 pub const LINGER: Duration = Duration::from_secs(30);

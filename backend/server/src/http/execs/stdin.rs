@@ -9,10 +9,11 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use utoipa::{IntoParams, ToSchema};
 
 use super::exec_problem as problem;
+use super::run::{CONNECTIONS, RETRY};
 use crate::agent::{AgentError, Feeder, Started};
 use crate::http::App;
 use crate::http::extract::{InPath, Names, Params};
@@ -125,19 +126,36 @@ pub(super) fn give_in_background(app: &App, session: &Session, exec: &str, all: 
     let tasks = app.connections.clone();
     tasks.spawn(async move {
         let given = async {
-            let (mut feeder, started) = connect(&app, &session, &exec).await?;
-            let known = usize::try_from(started.stdin).unwrap_or(usize::MAX);
-            let rest = all.slice(known.min(all.len())..);
-            feeder.send(rest).await.map_err(problem)?;
-            feeder.end().await.map_err(problem)
+            let mut given = give_rest(&app, &session, &exec, &all).await;
+            for _ in 1..CONNECTIONS {
+                // A connection that broke, or an agent that cannot be reached just now.
+                if !matches!(&given, Err(problem) if problem.status >= 500) {
+                    break;
+                }
+                sleep(RETRY).await;
+                given = give_rest(&app, &session, &exec, &all).await;
+            }
+            given
         };
         tokio::select! {
             given = given => if let Err(problem) = given {
-                tracing::debug!(problem = problem.detail, "an exec did not get its input");
+                tracing::warn!(exec, problem = problem.detail, "an exec did not get all of its input");
             },
             () = app.cut.cancelled() => {}
         }
     });
+}
+
+/// Gives an exec what it has not got yet of its input, on one connection.
+async fn give_rest(app: &App, session: &Session, exec: &str, all: &Bytes) -> Result<(), Problem> {
+    let (mut feeder, started) = connect(app, session, exec).await?;
+    let known = usize::try_from(started.stdin).unwrap_or(usize::MAX);
+    let rest = all.slice(known.min(all.len())..);
+    feeder.send(rest).await.map_err(problem)?;
+    feeder.end().await.map_err(problem)?;
+    // It has arrived when the agent says so: some engines drop what is under way on a connection that closes.
+    feeder.sync().await.map_err(problem)?;
+    Ok(())
 }
 
 /// A connection that gives it input.
