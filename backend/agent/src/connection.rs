@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use crate::agent::Agent;
 use crate::link::{FrameReader, FrameWriter};
-use crate::{exec, terminal};
+use crate::{dial, exec, terminal};
 
 /// Answers requests until the server goes, or until one turns the connection into a stream.
 ///
@@ -53,6 +53,14 @@ pub async fn serve(agent: Rc<Agent>, stream: UnixStream) -> io::Result<()> {
                 }
                 Err(refusal) => Response::Error(refusal),
             },
+            Ok(Request::Dial { port }) => match dial::connect(port).await {
+                Ok(tcp) => {
+                    let _active = agent.activity();
+                    writer.message(&Response::Done).await?;
+                    return dial::join(tcp, reader, writer).await;
+                }
+                Err(refusal) => Response::Error(refusal),
+            },
             Ok(request) => answer(&agent, request)
                 .await
                 .unwrap_or_else(Response::Error),
@@ -78,6 +86,10 @@ async fn answer(agent: &Rc<Agent>, request: Request) -> Result<Response, Refusal
         Request::Terminals => Response::Terminals {
             terminals: agent.terminals(),
         },
+        Request::Commands { terminal, after } => {
+            let (commands, more) = agent.find(&terminal)?.commands(after);
+            Response::Commands { commands, more }
+        }
         Request::Status => Response::Status(agent.status()),
         Request::Shutdown { grace_ms } => {
             agent.shut_down(Duration::from_millis(grace_ms)).await;
@@ -107,9 +119,11 @@ async fn answer(agent: &Rc<Agent>, request: Request) -> Result<Response, Refusal
             }
             Response::Done
         }
-        Request::Attach(_) | Request::Exec(_) | Request::Follow(_) | Request::Feed { .. } => {
-            unreachable!("they are streams")
-        }
+        Request::Attach(_)
+        | Request::Exec(_)
+        | Request::Follow(_)
+        | Request::Feed { .. }
+        | Request::Dial { .. } => unreachable!("they are streams"),
     })
 }
 

@@ -21,6 +21,11 @@ impl FrameReader {
         }
     }
 
+    /// What comes behind the last frame, as it comes.
+    pub fn into_bytes(self) -> BufReader<OwnedReadHalf> {
+        self.stream
+    }
+
     /// The bytes of the next frame; none when the other side has closed.
     ///
     /// # Errors
@@ -55,6 +60,11 @@ impl FrameWriter {
             buffer: Vec::new(),
             writing: false,
         }
+    }
+
+    /// Where bytes go behind the last frame.
+    pub fn into_bytes(self) -> OwnedWriteHalf {
+        self.stream
     }
 
     /// Writes a byte frame.

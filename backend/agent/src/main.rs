@@ -6,6 +6,7 @@ mod agent;
 mod argv;
 mod bridge;
 mod connection;
+mod dial;
 mod ended;
 mod exec;
 mod file;
@@ -33,7 +34,7 @@ const USAGE: &str = "usage: shellport-agent init DIRECTORY [-- COMMAND [ARGUMENT
        shellport-agent file REQUEST
        shellport-agent process REQUEST
        shellport-agent supervise -- COMMAND [ARGUMENT ...]
-       shellport-agent launch [--session] [--foreground] [--uid=N --gid=N --groups=N,...] [--cwd=PATH] -- COMMAND [ARGUMENT ...]";
+       shellport-agent launch [--session] [--tell=SOCKET] [--foreground] [--uid=N --gid=N --groups=N,...] [--cwd=PATH] -- COMMAND [ARGUMENT ...]";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);

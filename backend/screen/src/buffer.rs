@@ -102,6 +102,11 @@ impl Buffer {
         usize::try_from(number.saturating_sub(base)).unwrap_or(usize::MAX)
     }
 
+    /// Where the line with this number is among those that are kept; the first when it has gone.
+    pub fn index_of(&self, number: u64) -> usize {
+        usize::try_from(number.saturating_sub(self.gone)).unwrap_or(usize::MAX)
+    }
+
     /// A line of the screen.
     pub fn row(&mut self, y: usize) -> &mut Row {
         let at = self.base() + y;

@@ -1,5 +1,7 @@
 //! Cells, and how what is in them looks.
 
+use crate::tables::Clusters;
+
 /// Where the kind of a colour is in [`Cell::fg`] and [`Cell::bg`], and the colour itself.
 const COLOR_KIND: u32 = 0x0300_0000;
 const COLOR_VALUE: u32 = 0x00ff_ffff;
@@ -140,6 +142,19 @@ impl Cell {
         match char::from_u32(value) {
             None | Some('\0') => Content::Empty,
             Some(character) => Content::Char(character),
+        }
+    }
+
+    /// Puts what is in it behind `text`: a blank when nothing was written there, and nothing for one behind a wide
+    /// character.
+    pub fn write(self, clusters: &Clusters, text: &mut String) {
+        match self.content() {
+            Content::Empty if self.width() == 0 => {}
+            Content::Empty => text.push(' '),
+            Content::Char(character) => text.push(character),
+            Content::Cluster(number) => {
+                text.push_str(clusters.get(number).map_or(" ", |cluster| cluster));
+            }
         }
     }
 

@@ -57,6 +57,17 @@ impl Colors {
         all.filter_map(|(code, color)| color.map(|color| (code, color)))
     }
 
+    /// The value of the one with this number.
+    pub fn value(&self, index: usize) -> Rgb {
+        let color = self.indexed.get(&index).copied();
+        color.unwrap_or_else(|| default(index))
+    }
+
+    /// The values of those with names: of text, its background, the cursor.
+    pub fn special_values(&self) -> [Rgb; SPECIAL.len()] {
+        std::array::from_fn(|place| self.special[place].unwrap_or(SPECIAL_DEFAULTS[place]))
+    }
+
     /// OSC 4: pairs of a number and a colour. What was asked is answered.
     pub fn change_indexed(&mut self, text: &str, answers: &mut Vec<u8>) {
         let mut parts = text.split(';');
@@ -65,9 +76,7 @@ impl Colors {
                 continue;
             };
             if spec == "?" {
-                let color = self.indexed.get(&index).copied();
-                let color = color.unwrap_or_else(|| default(index));
-                answer(&format!("4;{index}"), color, answers);
+                answer(&format!("4;{index}"), self.value(index), answers);
             } else if let Some(color) = parse(spec) {
                 self.indexed.insert(index, color);
             }
@@ -80,7 +89,7 @@ impl Colors {
         let places = (first.unwrap_or(SPECIAL.len())..SPECIAL.len()).zip(text.split(';'));
         for (place, spec) in places {
             if spec == "?" {
-                let color = self.special[place].unwrap_or(SPECIAL_DEFAULTS[place]);
+                let color = self.special_values()[place];
                 answer(&SPECIAL[place].to_string(), color, answers);
             } else if let Some(color) = parse(spec) {
                 self.special[place] = Some(color);

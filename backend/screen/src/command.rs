@@ -10,8 +10,8 @@ const MAX_DIRECTORY: usize = 4096;
 const MAX_MARK: usize = 64;
 
 impl Term {
-    /// A number, and what is behind it.
-    pub fn operating_system_command(&mut self, text: &str) {
+    /// A number, and what is behind it; it ends behind so many bytes of the output.
+    pub fn operating_system_command(&mut self, text: &str, end: usize) {
         let (code, text) = text.split_once(';').unwrap_or((text, ""));
         let is_number = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
         let Some(code) = code.parse().ok().filter(|_| is_number) else {
@@ -31,6 +31,7 @@ impl Term {
             104 => self.colors.restore_indexed(text),
             110..=112 => self.colors.restore_special(code - 100),
             133 if text.len() <= MAX_MARK => {
+                self.hear(text, end);
                 let text = text.to_owned();
                 let buffer = self.buffer();
                 let x = buffer.x;

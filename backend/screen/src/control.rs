@@ -137,8 +137,8 @@ impl Handler for Term {
         self.preceding = Preceding::NOTHING;
     }
 
-    fn command(&mut self, text: &[u8]) {
-        self.operating_system_command(&String::from_utf8_lossy(text));
+    fn command(&mut self, text: &[u8], end: usize) {
+        self.operating_system_command(&String::from_utf8_lossy(text), end);
         self.preceding = Preceding::NOTHING;
     }
 

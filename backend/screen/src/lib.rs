@@ -18,10 +18,12 @@ mod erase;
 mod mode;
 mod params;
 mod parser;
+mod plain;
 mod print;
 mod report;
 mod resize;
 mod row;
+mod said;
 mod sgr;
 mod snapshot;
 mod tables;
@@ -30,9 +32,16 @@ mod titles;
 mod unicode;
 mod unicode_table;
 mod utf8;
+mod view;
 
 use parser::Parser;
 use term::Term;
+
+pub use cell::Color;
+pub use colors::Rgb;
+pub use plain::{Plain, PlainMark};
+pub use said::Said;
+pub use view::{Cursor, Line, Look, Run};
 
 /// A terminal's screen.
 #[derive(Debug)]
@@ -77,6 +86,12 @@ impl Screen {
     /// The answers to queries in the output since this was last called.
     pub fn take_answers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.term.answers)
+    }
+
+    /// What the shell has said of its prompts and commands since this was last called. It has to be called after each
+    /// [`Self::advance`] if the places are to mean anything.
+    pub fn take_said(&mut self) -> Vec<Said> {
+        std::mem::take(&mut self.term.said)
     }
 
     /// The bytes that draw this screen on a terminal of its size that has just been reset, and how many bytes

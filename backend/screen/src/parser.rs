@@ -24,8 +24,8 @@ pub trait Handler {
     fn escape(&mut self, intermediates: &[u8], last: u8);
     /// `CSI`, a prefix and intermediates, the parameters, and the final character.
     fn control(&mut self, collected: &[u8], params: &Params, last: u8);
-    /// `OSC` and its string.
-    fn command(&mut self, text: &[u8]);
+    /// `OSC` and its string, which ends behind so many bytes of the output.
+    fn command(&mut self, text: &[u8], end: usize);
     /// `DCS`, as [`Self::control`], and its string.
     fn device(&mut self, collected: &[u8], params: &Params, last: u8, text: &[u8]);
 }
@@ -60,6 +60,8 @@ pub struct Parser {
     last: u8,
     text: Vec<u8>,
     is_too_long: bool,
+    /// How many bytes of this output have been taken.
+    taken: usize,
     /// Bytes since the output was at rest.
     begun: u64,
     /// What a sequence without a string has had so far, but for the controls in it, which have been acted
@@ -111,6 +113,7 @@ impl Parser {
                 }
             }
             rest = &rest[1..];
+            self.taken = output.len() - rest.len();
             // Whatever it was in the middle of, these begin anew.
             let is_broken = self.state == State::Ground && byte & 0xc0 != 0x80;
             if byte == 0x1b || is_broken {
@@ -370,7 +373,7 @@ impl Parser {
 
     fn end_command(&mut self, handler: &mut impl Handler, byte: u8) {
         if !matches!(byte, 0x18 | 0x1a) && !self.is_too_long {
-            handler.command(&self.text);
+            handler.command(&self.text, self.taken);
         }
         self.end_string(byte);
     }

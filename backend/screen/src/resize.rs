@@ -19,6 +19,8 @@ impl Term {
         }
         self.columns = columns;
         self.rows = rows;
+        // Lines have other numbers then.
+        self.input = None;
         self.main.history = history(columns);
         self.main.trim();
     }

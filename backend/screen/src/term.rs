@@ -8,6 +8,7 @@ use crate::charset::Charset;
 use crate::colors::Colors;
 use crate::mode::Modes;
 use crate::row::Row;
+use crate::said::{Place, Said};
 use crate::tables::{Clusters, Extra, Extras, Link};
 use crate::titles::Titles;
 use crate::unicode::Preceding;
@@ -64,6 +65,10 @@ pub struct Term {
     pub links: u64,
     /// What programs have asked, answered.
     pub answers: Vec<u8>,
+    /// What the shell has said.
+    pub said: Vec<Said>,
+    /// Where the user types a command.
+    pub input: Option<Place>,
 }
 
 /// How many lines are kept at this width.
@@ -98,6 +103,8 @@ impl Term {
             directory: String::new(),
             links: 0,
             answers: Vec::new(),
+            said: Vec::new(),
+            input: None,
         }
     }
 
@@ -249,6 +256,7 @@ impl Term {
         self.directory = old.directory;
         self.links = old.links;
         self.answers = old.answers;
+        self.said = old.said;
     }
 
     /// A link to `uri`, one with others that have the same `id`.

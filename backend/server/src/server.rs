@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent;
 use crate::auth::{AllowedHosts, Tickets, TokenError, load_or_create};
-use crate::config::{Config, ConfigError, Limits, OnShutdown, RuntimeName, Secret};
+use crate::config::{Config, ConfigError, Limits, OnShutdown, PortsUrl, RuntimeName, Secret};
 use crate::data_dir::{DataDir, DataDirError};
 use crate::http::{App, router};
 use crate::metrics::Metrics;
@@ -120,10 +120,15 @@ impl Server {
         let limits = limits(config.limits, runtime.info())?;
         let registry = Registry::new(runtime, store, limits.max_sessions, config.stop_grace);
         registry.reconcile().await?;
+        let ports_url = config
+            .ports_url
+            .unwrap_or_else(|| PortsUrl::localhost(address.port()));
         let app = App {
             registry,
             token,
             tickets: Arc::new(Tickets::default()),
+            port_tickets: Arc::new(Tickets::default()),
+            ports: Arc::new(ports_url),
             hosts: Arc::new(AllowedHosts::new(address, &config.allowed_hosts)),
             limits: Arc::new(limits),
             metrics: Metrics::new(),

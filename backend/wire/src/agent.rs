@@ -1,9 +1,9 @@
 //! What the server asks of an agent.
 //!
-//! A connection starts with a [`Request`]. [`Request::Attach`], [`Request::Exec`], [`Request::Follow`]
-//! and [`Request::Feed`] turn it into a stream that ends with the connection; every other request gets
-//! one [`Response`], after which the next may follow. Unknown fields are ignored in both directions, so that a newer server can talk
-//! to the agents of sandboxes that an older one made.
+//! A connection starts with a [`Request`]. [`Request::Attach`], [`Request::Exec`], [`Request::Follow`],
+//! [`Request::Feed`] and [`Request::Dial`] turn it into a stream that ends with the connection; every
+//! other request gets one [`Response`], after which the next may follow. Unknown fields are ignored in
+//! both directions, so that a newer server can talk to the agents of sandboxes that an older one made.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,6 +47,12 @@ pub enum Request {
     Feed {
         /// The exec's name.
         exec: String,
+    },
+    /// Connect to a TCP port on which somebody in the sandbox listens; answered with
+    /// [`Response::Done`], behind which the connection carries the bytes of that one, without frames.
+    Dial {
+        /// The port.
+        port: u16,
     },
     /// List the execs; answered with [`Response::Execs`].
     Execs {
@@ -94,6 +100,14 @@ pub enum Request {
     },
     /// List the terminals; answered with [`Response::Terminals`].
     Terminals,
+    /// List the commands that a shell has run in a terminal; answered with [`Response::Commands`].
+    Commands {
+        /// The terminal's name.
+        terminal: String,
+        /// Those after the one with this number, which is 0 for the first.
+        #[serde(default)]
+        after: u64,
+    },
     /// Answered with [`Response::Status`].
     Status,
     /// End every process and then the agent; the connection closes without an answer.
@@ -174,6 +188,9 @@ pub struct Attach {
     /// Leave the writer's role to whom has it, as a client that comes back without having had it.
     #[serde(default)]
     pub yields: bool,
+    /// Take input from it although it is a reader: a script types without having a screen for what runs.
+    #[serde(default)]
+    pub types: bool,
 }
 
 /// What a viewer gets that has fallen out of the journal.
@@ -297,6 +314,14 @@ pub enum Response {
         /// At most as many as the agent allows to be open, ended ones included.
         terminals: Vec<Terminal>,
     },
+    /// Some commands of a terminal, the oldest first.
+    Commands {
+        /// At most [`MAX_LISTED`].
+        commands: Vec<Command>,
+        /// Whether there are more after them.
+        #[serde(default)]
+        more: bool,
+    },
     /// What the agent is and how it does.
     Status(Status),
     /// What an exec writes follows, or input for it may.
@@ -389,6 +414,8 @@ pub enum RefusalCode {
     Ended,
     /// The agent is ending.
     ShuttingDown,
+    /// Nobody listens on the port.
+    NotListening,
     /// A kind this version does not know.
     #[serde(other)]
     Other,
@@ -414,6 +441,31 @@ pub struct Terminal {
     /// How its program ended, when it has.
     #[serde(default)]
     pub exit: Option<Exit>,
+}
+
+/// A command that a shell has run in a terminal, as it marks them (OSC 133).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// The how many-th it is of this start of the terminal's program, from 1 on.
+    pub number: u64,
+    /// Its line, as it stood on the screen, if the shell says where it begins.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Where it ran, as the shell says it (OSC 7).
+    #[serde(default)]
+    pub directory: Option<String>,
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// Milliseconds from its begin until its end, or until now.
+    pub duration_ms: u64,
+    /// The offset of the first byte of its output.
+    pub from: u64,
+    /// The offset after the last; none while it runs.
+    #[serde(default)]
+    pub to: Option<u64>,
+    /// Its exit code, if the shell says it.
+    #[serde(default)]
+    pub code: Option<i32>,
 }
 
 /// An exec as the agent sees it.

@@ -14,6 +14,13 @@ pub enum Request {
     /// Tell of every process, parents before their children; each an [`Answer::Process`], and then
     /// [`Answer::Done`].
     List,
+    /// Tell of the ports on which processes listen, with an [`Answer::Ports`]; with `follow`, again
+    /// whenever they change.
+    Ports {
+        /// Whether to go on.
+        #[serde(default)]
+        follow: bool,
+    },
     /// Signal a process; answered with [`Answer::Done`].
     Signal {
         /// Which.
@@ -34,6 +41,11 @@ pub enum Answer {
     Done,
     /// One process.
     Process(Process),
+    /// All ports on which processes listen, by number.
+    Ports {
+        /// Them, each once.
+        ports: Vec<Listener>,
+    },
     /// It was not done.
     Failed(Failure),
 }
@@ -63,6 +75,19 @@ pub struct Process {
     pub started_ms: u64,
     /// The ports on which it listens, as far as they can be told.
     pub ports: Vec<Port>,
+}
+
+/// A port, and who listens on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Its number.
+    pub port: u16,
+    /// The addresses.
+    pub addresses: Vec<String>,
+    /// The first of the processes.
+    pub pid: i32,
+    /// Its name, as the kernel has it.
+    pub name: String,
 }
 
 /// A port on which somebody listens.

@@ -4,13 +4,20 @@
 mod list;
 mod ports;
 
+pub use self::ports::addresses;
+
 use std::io::{self, Write};
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shellport_wire::file::{Failure, FailureCode};
 use shellport_wire::process::{Answer, Request};
+
+/// How often ports are looked at. The kernel tells nobody of them.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Does what `request` says; the exit code.
 pub fn main(request: &str) -> u8 {
@@ -37,7 +44,28 @@ fn work(request: Request) -> Result<(), Failure> {
             }
             Ok(())
         }
+        Request::Ports { follow } => tell_ports(follow),
         Request::Signal { pid, signal, tree } => send(pid, &signal, tree),
+    }
+}
+
+/// Tells of ports, and again when there are others, until nobody listens to it.
+fn tell_ports(follow: bool) -> Result<(), Failure> {
+    let mut told = None;
+    loop {
+        let ports = ports::of_all(&list::list());
+        if told.as_ref() != Some(&ports) {
+            let answer = Answer::Ports {
+                ports: ports.clone(),
+            };
+            let done = tell(&mut io::stdout().lock(), &answer);
+            done.map_err(|error| fail(FailureCode::Failed, error.to_string()))?;
+            told = Some(ports);
+        }
+        if !follow {
+            return Ok(());
+        }
+        sleep(LOOK);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Who listens on which port.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use shellport_wire::process::Port;
+use shellport_wire::process::{Listener, Port, Process};
 
 /// The state of a TCP socket that listens, as the kernel writes it (`TCP_LISTEN` in `tcp_states.h`).
 const LISTEN: &str = "0A";
@@ -38,6 +38,31 @@ pub fn of(pid: i32, listening: &HashMap<u64, Port>) -> Vec<Port> {
     ports.sort();
     ports.dedup();
     ports
+}
+
+/// Those of all of these processes, by number.
+pub fn of_all(processes: &[Process]) -> Vec<Listener> {
+    let mut all: BTreeMap<u16, Listener> = BTreeMap::new();
+    for process in processes {
+        for Port { port, address } in &process.ports {
+            let listener = all.entry(*port).or_insert_with(|| Listener {
+                port: *port,
+                addresses: Vec::new(),
+                pid: process.pid,
+                name: process.name.clone(),
+            });
+            if !listener.addresses.contains(address) {
+                listener.addresses.push(address.clone());
+            }
+        }
+    }
+    all.into_values().collect()
+}
+
+/// The addresses on which anybody listens on this port.
+pub fn addresses(port: u16) -> Vec<IpAddr> {
+    let all = listening().into_values().filter(|it| it.port == port);
+    all.filter_map(|it| it.address.parse().ok()).collect()
 }
 
 /// A line of the kernel's table: `sl local_address rem_address st … inode …`, the address in hexadecimal words of

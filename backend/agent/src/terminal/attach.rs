@@ -151,7 +151,8 @@ impl Seat {
             }
             // It keeps up with what there is, so the program may go on.
             run.resumed.notify_one();
-            let listener = Listener::new(Rc::clone(&run), id, client, attach.role, wake);
+            let allowed = (attach.role, attach.types);
+            let listener = Listener::new(Rc::clone(&run), id, client, allowed, wake);
             let seat = Self {
                 listener: Rc::new(listener),
                 told: sequence,

@@ -40,6 +40,8 @@ pub struct Listener {
     pub id: u64,
     pub client: Rc<str>,
     pub role: Role,
+    /// Whether it may send input, whatever its role is.
+    types: bool,
     /// There may be something to send.
     pub wake: Rc<Notify>,
     /// Pings that wait for their answers.
@@ -52,12 +54,19 @@ pub struct Listener {
 
 impl Listener {
     /// One that has heard nothing yet.
-    pub fn new(run: Rc<Run>, id: u64, client: Rc<str>, role: Role, wake: Rc<Notify>) -> Self {
+    pub fn new(
+        run: Rc<Run>,
+        id: u64,
+        client: Rc<str>,
+        (role, types): (Role, bool),
+        wake: Rc<Notify>,
+    ) -> Self {
         Self {
             run,
             id,
             client,
             role,
+            types,
             wake,
             pings: RefCell::default(),
             complaint: RefCell::default(),
@@ -93,7 +102,9 @@ impl Listener {
 
     /// Takes input in without waiting: behind it may come what lets the program go on.
     fn input(&self, position: u64, bytes: &[u8]) -> Result<(), String> {
-        self.writes("input")?;
+        if !self.types {
+            self.writes("input")?;
+        }
         let mut arrived = self.arrived.borrow_mut();
         let sequence = self.run.state.borrow().input.sequence(&self.client);
         arrived.skip_to(sequence);

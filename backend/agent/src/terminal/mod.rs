@@ -5,6 +5,7 @@
 
 mod asked;
 mod attach;
+mod commands;
 mod input;
 mod listener;
 mod painter;
@@ -97,6 +98,11 @@ impl Terminal {
     /// What the agent tells about it.
     pub fn describe(&self) -> wire::Terminal {
         self.run().describe(&self.name)
+    }
+
+    /// The commands that its shell has run after the one with this number, and whether there are more than are told.
+    pub fn commands(&self, number: u64) -> (Vec<wire::Command>, bool) {
+        self.run().canvas.commands().after(number)
     }
 
     /// Whether its program has ended.

@@ -5,12 +5,13 @@
 //! in which it came, and what waits there is bounded.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use shellport_wire::viewer::Size;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use super::commands::Commands;
 use super::screen::{Screen, Title};
 
 /// How many pieces of work may wait, of all terminals together.
@@ -70,6 +71,7 @@ pub struct Canvas {
     screen: Arc<Mutex<Screen>>,
     title: Title,
     questions: Arc<Mutex<Vec<Question>>>,
+    commands: Arc<Mutex<Commands>>,
     /// There are questions.
     pub asked: Arc<Notify>,
 }
@@ -84,6 +86,7 @@ impl Canvas {
             title: screen.title(),
             screen: Arc::new(Mutex::new(screen)),
             questions: Arc::default(),
+            commands: Arc::default(),
             asked: Arc::default(),
         }
     }
@@ -105,8 +108,16 @@ impl Canvas {
     /// Draws `output`, which begins at the offset `from` and was made for `size`.
     pub fn draw(&self, output: Vec<u8>, from: u64, size: Size, place: Place) {
         let (questions, asked) = (Arc::clone(&self.questions), Arc::clone(&self.asked));
+        let commands = Arc::clone(&self.commands);
         self.work(size, place, move |screen| {
             screen.advance(&output);
+            let said = screen.take_said();
+            if !said.is_empty() {
+                let mut commands = commands.lock().unwrap_or_else(PoisonError::into_inner);
+                for it in said {
+                    commands.hear(it, from);
+                }
+            }
             let answer = screen.take_answers();
             if !answer.is_empty() {
                 let to = from + output.len() as u64;
@@ -124,6 +135,11 @@ impl Canvas {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut questions)
+    }
+
+    /// The commands in what has been drawn.
+    pub fn commands(&self) -> MutexGuard<'_, Commands> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// See [`Screen::snapshot`]: of what was to be drawn until now, in `size`, and nothing after.

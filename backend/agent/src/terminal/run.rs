@@ -335,6 +335,7 @@ impl Run {
 
     fn finish(&self, seen: ended::Seen) {
         let mut state = self.state.borrow_mut();
+        self.canvas.commands().finish(state.journal.end());
         let reason = state.stopping.then_some(Reason::Stopped);
         state.exit = Some(ended::exit(seen, reason));
         state.pty = None;

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use shellport_screen::Said;
 use shellport_wire::viewer::Size;
 
 /// A VT emulator that survives its own panics.
@@ -63,6 +64,11 @@ impl Screen {
     /// The answers to queries in the output since this was last called.
     pub fn take_answers(&mut self) -> Vec<u8> {
         self.drawn.take_answers()
+    }
+
+    /// What the shell has said in what was drawn last.
+    pub fn take_said(&mut self) -> Vec<Said> {
+        self.drawn.take_said()
     }
 
     /// The bytes that draw this screen on a terminal of its size that has just been reset, and how

@@ -1,6 +1,6 @@
 //! Frames on a connection to an agent.
 
-use std::io;
+use std::io::{self, Cursor};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt, StreamExt};
@@ -8,7 +8,7 @@ use serde::Serialize;
 use shellport_wire::agent::{Refusal, Response};
 use shellport_wire::frame::{Frame, MAX_FRAME, MAX_PAYLOAD};
 use shellport_wire::link::PREFIX;
-use tokio::io::{ReadHalf, WriteHalf, split};
+use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf, join, split};
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use crate::runtime::Stream;
@@ -76,6 +76,15 @@ impl Link {
             reader: LinkReader(FramedRead::with_capacity(reader, codec(), MAX_FRAME)),
             writer: LinkWriter(FramedWrite::new(writer, codec())),
         }
+    }
+}
+
+impl Link {
+    /// The stream itself, behind the last frame that was read.
+    pub(super) fn into_bytes(self) -> Box<dyn Stream> {
+        let parts = self.reader.0.into_parts();
+        let came = Cursor::new(parts.read_buf);
+        Box::new(join(came.chain(parts.io), self.writer.0.into_inner()))
     }
 }
 

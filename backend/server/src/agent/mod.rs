@@ -1,9 +1,11 @@
 //! Talking to agents. What they answer is bounded and checked: they run beside the tenant's code.
 
 mod binary;
+mod dial;
 mod exec;
 mod feed;
 mod link;
+mod watch;
 
 use std::time::Duration;
 
@@ -11,9 +13,11 @@ use shellport_wire::agent::{Refusal, Request, Response, Status};
 use tokio::time::timeout;
 
 pub use self::binary::{binary, install};
+pub use self::dial::dial;
 pub use self::exec::{Ended, Event, Listener, Over, Progress, Started, follow};
 pub use self::feed::Feeder;
 pub use self::link::{AgentError, Link, LinkReader, LinkWriter};
+pub use self::watch::{News, Watch};
 use crate::runtime::Stream;
 
 /// Everything of ours in a sandbox.

@@ -1,11 +1,12 @@
 //! Who may talk to the server: tokens, tickets, and the origins of browsers.
 
 mod origin;
+pub mod pass;
 mod ticket;
 mod token;
 
 pub use self::origin::{AllowedHosts, OriginError};
-pub use self::ticket::{Grant, LIFETIME as TICKET_LIFETIME, Tickets};
+pub use self::ticket::{Grant, LIFETIME as TICKET_LIFETIME, PortGrant, Tickets};
 pub use self::token::{TokenError, load_or_create};
 
 /// The authenticated principal of a request.

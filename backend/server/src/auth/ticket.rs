@@ -28,15 +28,34 @@ pub struct Grant {
     pub role: Role,
 }
 
-/// The tickets that have not been used yet.
-#[derive(Debug, Default)]
-pub struct Tickets {
-    waiting: Mutex<HashMap<String, (Instant, Grant)>>,
+/// What a ticket for a port lets its bearer do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortGrant {
+    /// Who asked for it.
+    pub caller: Caller,
+    /// The session.
+    pub session: SessionId,
+    /// The port in it.
+    pub port: u16,
 }
 
-impl Tickets {
+/// The tickets that have not been used yet.
+#[derive(Debug)]
+pub struct Tickets<G> {
+    waiting: Mutex<HashMap<String, (Instant, G)>>,
+}
+
+impl<G> Default for Tickets<G> {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+        }
+    }
+}
+
+impl<G> Tickets<G> {
     /// A ticket for `grant`.
-    pub fn issue(&self, grant: Grant) -> String {
+    pub fn issue(&self, grant: G) -> String {
         let now = Instant::now();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, (issued, _)| now.duration_since(*issued) < LIFETIME);
@@ -54,7 +73,7 @@ impl Tickets {
     }
 
     /// What `ticket` is for, if it is valid. It is used up, whatever comes of it.
-    pub fn redeem(&self, ticket: &str) -> Option<Grant> {
+    pub fn redeem(&self, ticket: &str) -> Option<G> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let (issued, grant) = waiting.remove(ticket)?;
         (issued.elapsed() < LIFETIME).then_some(grant)

@@ -1,6 +1,7 @@
 //! What the operator decides. Every flag has a variable; both are in `shellport serve --help`.
 
 mod limits;
+mod ports;
 mod secret;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub use self::limits::Limits;
+pub use self::ports::PortsUrl;
 pub use self::secret::Secret;
 use crate::{oci, units};
 
@@ -39,6 +41,11 @@ pub struct Config {
         value_name = "HOST"
     )]
     pub allowed_hosts: Vec<String>,
+
+    /// Below which name ports of sandboxes have host names of their own, such as `https://ports.example.org`, for which
+    /// a wildcard has to lead to this server. Below `localhost` when absent, which a browser on this machine reaches.
+    #[arg(long, env = "SHELLPORT_PORTS_URL", value_name = "URL")]
+    pub ports_url: Option<PortsUrl>,
 
     /// Where the token, the records and the agents' sockets are.
     #[arg(long, env = "SHELLPORT_DATA_DIR", value_name = "DIRECTORY")]

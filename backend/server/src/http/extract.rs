@@ -79,6 +79,8 @@ pub struct Names {
     pub exec: String,
     /// What stands for `{pid}`.
     pub pid: String,
+    /// What stands for `{port}`.
+    pub port: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Names {
@@ -93,6 +95,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Names {
             terminal: name("terminal"),
             exec: name("exec"),
             pid: name("pid"),
+            port: name("port"),
         })
     }
 }

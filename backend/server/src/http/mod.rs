@@ -10,6 +10,7 @@ mod guard;
 mod images;
 mod model;
 pub mod openapi;
+mod ports;
 mod problem;
 mod processes;
 mod run;
@@ -32,8 +33,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::auth::{AllowedHosts, Tickets};
-use crate::config::{Limits, Secret};
+use crate::auth::{AllowedHosts, Grant, PortGrant, Tickets};
+use crate::config::{Limits, PortsUrl, Secret};
 use crate::metrics::Metrics;
 use crate::session::Registry;
 
@@ -48,7 +49,11 @@ pub struct App {
     /// The operator's token.
     pub token: Secret,
     /// Tickets for WebSockets.
-    pub tickets: Arc<Tickets>,
+    pub tickets: Arc<Tickets<Grant>>,
+    /// Tickets for ports.
+    pub port_tickets: Arc<Tickets<PortGrant>>,
+    /// Where ports are reached.
+    pub ports: Arc<PortsUrl>,
     /// The names the server answers to.
     pub hosts: Arc<AllowedHosts>,
     /// What callers may have.
@@ -94,6 +99,26 @@ pub fn router(app: App) -> Router {
                 .delete(terminals::close),
         )
         .route(
+            "/sessions/{id}/terminals/{terminal}/screen",
+            get(terminals::screen::screen),
+        )
+        .route(
+            "/sessions/{id}/terminals/{terminal}/input",
+            post(terminals::input::give),
+        )
+        .route(
+            "/sessions/{id}/terminals/{terminal}/wait",
+            post(terminals::wait::wait),
+        )
+        .route(
+            "/sessions/{id}/terminals/{terminal}/commands",
+            get(terminals::commands::list),
+        )
+        .route(
+            "/sessions/{id}/terminals/{terminal}/output",
+            get(terminals::output::read),
+        )
+        .route(
             "/sessions/{id}/terminals/{terminal}/tickets",
             post(tickets::create),
         )
@@ -120,6 +145,12 @@ pub fn router(app: App) -> Router {
         .route(
             "/sessions/{id}/execs/{exec}/attach",
             get(execs::attach::attach),
+        )
+        .route("/sessions/{id}/ports", get(ports::list))
+        .route("/sessions/{id}/ports/{port}/tickets", post(ports::ticket))
+        .route(
+            "/sessions/{id}/ports/{port}/tunnel",
+            get(ports::tunnel::tunnel),
         )
         .route("/sessions/{id}/processes", get(processes::list))
         .route(
@@ -166,6 +197,8 @@ pub fn router(app: App) -> Router {
             "default-src 'none'; frame-ancestors 'none'",
         ))
         .layer(fixed(header::CACHE_CONTROL, "no-store"))
+        // Outside of everything: what comes from a sandbox is another host's.
+        .layer(from_fn_with_state(app.clone(), ports::gate::dispatch))
         .with_state(app)
 }
 

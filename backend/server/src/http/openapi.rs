@@ -6,7 +6,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::{
-    attach, by_name, execs, files, images, processes, run, service, sessions, terminals, tickets,
+    attach, by_name, execs, files, images, ports, processes, run, service, sessions, terminals,
+    tickets,
 };
 
 /// The document. The test below holds it against the route table.
@@ -41,6 +42,11 @@ use super::{
         terminals::get,
         terminals::resize,
         terminals::close,
+        terminals::screen::screen,
+        terminals::input::give,
+        terminals::wait::wait,
+        terminals::commands::list,
+        terminals::output::read,
         tickets::create,
         attach::attach,
         run::run,
@@ -54,6 +60,9 @@ use super::{
         execs::one::signal,
         execs::one::stop,
         execs::attach::attach,
+        ports::list,
+        ports::ticket,
+        ports::tunnel::tunnel,
         processes::list,
         processes::signal,
         files::read::read,

@@ -251,6 +251,7 @@ impl From<Refusal> for Problem {
             RefusalCode::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
             RefusalCode::Ended => (StatusCode::CONFLICT, "exec_ended"),
             RefusalCode::StartFailed => (StatusCode::CONFLICT, "start_failed"),
+            RefusalCode::NotListening => (StatusCode::BAD_GATEWAY, "port_not_open"),
             RefusalCode::ShuttingDown => (StatusCode::CONFLICT, "wrong_state"),
             RefusalCode::Other => (StatusCode::BAD_GATEWAY, "agent_error"),
         };

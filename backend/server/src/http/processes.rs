@@ -134,7 +134,7 @@ pub async fn list(
     State(app): State<App>,
     InPath(session): InPath,
 ) -> Result<Json<ProcessList>, Problem> {
-    let mut tool = ask(&app, &session, &Request::List).await?;
+    let mut tool = ask(&app, &session, &Request::List, None).await?;
     let mut data = Vec::new();
     loop {
         match parse(&tool.first().await?)? {
@@ -142,6 +142,7 @@ pub async fn list(
             Answer::Process(_) => {}
             Answer::Done => break,
             Answer::Failed(failure) => return Err(problem(failure)),
+            Answer::Ports { .. } => return Err(nonsense("ports, and not what was asked")),
         }
     }
     Ok(Json(ProcessList {
@@ -182,7 +183,7 @@ pub async fn signal(
     let pid = pid.ok_or_else(|| not_found(format!("there is no process {text:?}")))?;
     let SignalProcess { signal, tree } = body.value;
     let request = Request::Signal { pid, signal, tree };
-    let mut tool = ask(&app, &session, &request).await?;
+    let mut tool = ask(&app, &session, &request, None).await?;
     match parse(&tool.first().await?)? {
         Answer::Done => Ok(StatusCode::NO_CONTENT),
         Answer::Failed(failure) => {
@@ -197,7 +198,7 @@ pub async fn signal(
             }
             Err(problem)
         }
-        Answer::Process(_) => Err(nonsense("a process, and not what was asked")),
+        Answer::Process(_) | Answer::Ports { .. } => Err(nonsense("not what was asked")),
     }
 }
 
@@ -205,14 +206,21 @@ fn not_found(detail: String) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "process_not_found", detail)
 }
 
-async fn ask(app: &App, session: &Session, request: &Request) -> Result<Tool, Problem> {
+/// Asks the agent's program for processes, which may take so long; half a minute when absent.
+pub(super) async fn ask(
+    app: &App,
+    session: &Session,
+    request: &Request,
+    limit: Option<Duration>,
+) -> Result<Tool, Problem> {
     let terms = Terms {
         user: None,
-        limit: LIMIT,
+        limit: limit.unwrap_or(LIMIT),
     };
     Tool::begin(app, session, (PROCESS, request), terms, false).await
 }
 
-fn parse(line: &[u8]) -> Result<Answer, Problem> {
+/// A line of what it says.
+pub(super) fn parse(line: &[u8]) -> Result<Answer, Problem> {
     serde_json::from_slice(line).map_err(|_| nonsense("what it says is no answer"))
 }

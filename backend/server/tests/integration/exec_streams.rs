@@ -126,6 +126,11 @@ async fn events_go_on_after_the_last(server: &TestServer) {
     let wish = json!({"shell": "echo one; echo two >&2; echo three", "background": true});
     let path = Client::path(&session, "/execs/again");
     client.put(&path, &wish).await.expect(201);
+    until("it has written what was seen", LONG, async || {
+        let view = client.get(&path).await.expect(200);
+        (view["ends"]["stdout"].as_u64() >= Some(4)).then_some(())
+    })
+    .await;
     let path = format!("{path}/output");
     let headers = [("accept", EVENTS), ("last-event-id", "4-0")];
     let mut streamed = client

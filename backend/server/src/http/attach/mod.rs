@@ -118,6 +118,7 @@ pub async fn attach(
         },
         restart: params.restart.unwrap_or(false),
         yields: params.yields.unwrap_or(false),
+        types: false,
     };
     let max = if framed { MAX_FRAMED } else { MAX_PLAIN };
     let upgrade = upgrade
@@ -192,7 +193,8 @@ fn authorize(
     })
 }
 
-fn check_client(client: Option<&str>) -> Result<(), Problem> {
+/// A client's name, if it has one.
+pub(super) fn check_client(client: Option<&str>) -> Result<(), Problem> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     match client {
         Some(name) if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) => {

@@ -1,4 +1,16 @@
 //! `/api/v1/sessions/{id}/terminals`.
+//!
+//! - [`screen`]: what a terminal shows, and [`output`]: what it has put out.
+//! - [`commands`]: what a shell has run in it.
+//! - [`input`]: typing into it, with [`keys`].
+//! - [`wait`]: until it shows something, or is done.
+
+pub mod commands;
+pub mod input;
+mod keys;
+pub mod output;
+pub mod screen;
+pub mod wait;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,16 +20,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shellport_wire::agent::{
-    MAX_TERMINAL_JOURNAL, MIN_TERMINAL_JOURNAL, Open, Program, Request, Response,
+    Attach, Behind, MAX_TERMINAL_JOURNAL, MIN_TERMINAL_JOURNAL, Open, Program, Request, Response,
 };
-use shellport_wire::viewer::Size;
+use shellport_wire::viewer::{Role, Size};
 use utoipa::ToSchema;
 
 use super::App;
 use super::extract::{Body, InPath, Names};
 use super::model::{Size as Bytes, Terminal};
 use super::problem::Problem;
-use crate::agent::{self, AgentError};
+use crate::agent::{self, AgentError, Watch};
 use crate::id::random_tag;
 use crate::policy::{check_cwd, check_env};
 use crate::session::{Session, State as Life};
@@ -143,10 +155,7 @@ pub async fn get(
             .into_iter()
             .find(|terminal| terminal.terminal == name)
             .map(|terminal| Json(terminal.into()))
-            .ok_or_else(|| {
-                let detail = format!("there is no terminal {name:?}");
-                Problem::new(StatusCode::NOT_FOUND, "terminal_not_found", detail)
-            }),
+            .ok_or_else(|| missing(&name)),
         _ => Err(nonsense()),
     }
 }
@@ -237,6 +246,55 @@ pub(super) async fn ask(
     let id = running(session)?;
     let stream = app.registry.runtime().connect(&id).await?;
     Ok(agent::ask(stream, request, limit).await?)
+}
+
+/// A program that joins a terminal: a reader, which changes nothing for those who watch it.
+struct Joining {
+    attach: Attach,
+}
+
+impl Joining {
+    /// At what the terminal shows now.
+    fn new(terminal: &str) -> Self {
+        Self {
+            attach: Attach {
+                terminal: terminal.to_owned(),
+                role: Role::Reader,
+                size: Size::DEFAULT,
+                since: None,
+                run: None,
+                client: None,
+                behind: Behind::Gap,
+                restart: false,
+                yields: true,
+                types: false,
+            },
+        }
+    }
+
+    /// At this offset, if it is given.
+    fn since(mut self, since: Option<u64>) -> Self {
+        self.attach.since = since;
+        self
+    }
+
+    /// To type, under this name if it is given.
+    fn typing(mut self, client: Option<String>) -> Self {
+        self.attach.types = true;
+        self.attach.client = client;
+        self
+    }
+
+    async fn join(self, app: &App, session: &Session) -> Result<Watch, Problem> {
+        let id = running(session)?;
+        let stream = app.registry.runtime().connect(&id).await?;
+        Ok(Watch::join(stream, self.attach).await?)
+    }
+}
+
+fn missing(terminal: &str) -> Problem {
+    let detail = format!("there is no terminal {terminal:?}");
+    Problem::new(StatusCode::NOT_FOUND, "terminal_not_found", detail)
 }
 
 fn one(response: Response) -> Result<Json<Terminal>, Problem> {
