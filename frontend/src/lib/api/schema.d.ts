@@ -340,6 +340,64 @@ export interface paths {
         patch: operations["change"];
         trace?: never;
     };
+    "/api/v1/sessions/{id}/ports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the ports on which something listens.
+         * @description With `application/x-ndjson` or `text/event-stream` the answer is a stream: of the ports that there are, and then of
+         *     what changes.
+         */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/ports/{port}/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a ticket with which a browser can reach a port, once. The browser can reach it then for a day. */
+        post: operations["ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/ports/{port}/tunnel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Connects to a port: binary messages are its bytes, in both directions. `{"type":"end"}` says that no more come from
+         *     there; the connection is closed when both have said so.
+         */
+        get: operations["tunnel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/processes": {
         parameters: {
             query?: never;
@@ -462,6 +520,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{id}/terminals/{terminal}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the last 128 commands that a shell has run in a terminal.
+         * @description It has to mark its prompts and commands (OSC 133) for that, which bash, fish and zsh do when they are told to.
+         */
+        get: operations["list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/terminals/{terminal}/input": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Types into a terminal, without becoming its writer.
+         * @description The answer comes when the terminal has taken all of it. With `client` and `sequence` a request can be made again:
+         *     what had arrived is not typed again.
+         */
+        post: operations["give"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/terminals/{terminal}/output": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns what a terminal has put out, as far as it is kept.
+         * @description With `Accept: text/plain` it is the text that was written, without what moves the cursor or colours it; else it is
+         *     the bytes themselves.
+         */
+        get: operations["read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/terminals/{terminal}/screen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Returns what a terminal shows.
+         * @description `Accept` decides how: `text/plain`, which is also for those who take anything, has the lines without blanks at
+         *     their ends; `application/json` has everything that is known; `text/html` and `image/svg+xml` are pictures.
+         *     Looking changes nothing, and starts no terminal.
+         */
+        get: operations["screen"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/terminals/{terminal}/tickets": {
         parameters: {
             query?: never;
@@ -473,6 +615,23 @@ export interface paths {
         put?: never;
         /** Makes a ticket with which a browser can attach to a terminal, once. */
         post: operations["create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/terminals/{terminal}/wait": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Waits for a terminal. */
+        post: operations["wait"];
         delete?: never;
         options?: never;
         head?: never;
@@ -503,6 +662,12 @@ export interface components {
             /** @description The name. */
             name?: string | null;
             ttl?: components["schemas"]["Duration"] | null;
+        };
+        /** @description Commands of a terminal, the oldest first. */
+        CommandList: {
+            data: components["schemas"]["ShellCommand"][];
+            /** @description Where the next page begins; null at the end. */
+            next_cursor?: string | null;
         };
         /** @description A session to create. Everything may be left out. */
         CreateSession: {
@@ -865,6 +1030,30 @@ export interface components {
          * @enum {string}
          */
         Limitation: "no_limits" | "no_cpu_limit" | "one_user";
+        /** @description A port on which something listens. */
+        ListeningPort: {
+            /**
+             * @description The addresses.
+             * @example [
+             *       "127.0.0.1"
+             *     ]
+             */
+            addresses: string[];
+            /**
+             * Format: int32
+             * @description The first of the processes that listen.
+             */
+            pid: number;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            port: number;
+            /** @description Its name. */
+            process: string;
+            /** @description Where it is reached. */
+            url: string;
+        };
         /** @description What is in a directory. */
         Listing: {
             /** @description What is in it, by name. */
@@ -964,6 +1153,35 @@ export interface components {
              * @description Its number.
              */
             port: number;
+        };
+        /** @description A change of the ports on which something listens. */
+        PortEvent: (components["schemas"]["ListeningPort"] & {
+            /** @enum {string} */
+            type: "port_open";
+        }) | {
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            port: number;
+            /** @enum {string} */
+            type: "port_closed";
+        };
+        /** @description The ports on which something listens in a session. */
+        PortList: {
+            data: components["schemas"]["ListeningPort"][];
+            /** @description Always null: there is never more than one page of them. */
+            next_cursor?: string | null;
+        };
+        /** @description A ticket with which a browser can reach a port. */
+        PortTicket: {
+            /**
+             * Format: int64
+             * @description Seconds for which it is valid.
+             */
+            expires_in: number;
+            /** @description Where a browser goes; it is used up there, and takes the browser to the port's own page. */
+            url: string;
         };
         /** @description An error of the API. */
         Problem: {
@@ -1220,6 +1438,44 @@ export interface components {
             /** @description The networks that it can give a session. */
             networks: components["schemas"]["Network"][];
         };
+        /** @description Cells in a row that look the same. Looks that are absent are the terminal's own. */
+        ScreenCells: {
+            /** @description The colour behind it: `#rrggbb`. */
+            bg?: string | null;
+            /** @description How many cells they are: twice as many as characters where those are wide. */
+            cols: number;
+            /** @description The colour of the text: `#rrggbb`. */
+            fg?: string | null;
+            /** @description Where they lead (OSC 8). */
+            link?: string | null;
+            /**
+             * @description How else they look: `bold`, `dim`, `italic`, `blink`, `inverse`, `invisible`, `strike`, `overline`, and
+             *     `underline`, `double-underline`, `curly-underline`, `dotted-underline` or `dashed-underline`.
+             */
+            look?: string[];
+            /** @description What they show. */
+            text: string;
+            /** @description The column of the first, from 0. */
+            x: number;
+        };
+        /** @description Where a cursor is. */
+        ScreenCursor: {
+            /** @description Whether it is shown. */
+            visible: boolean;
+            /** @description Its column, from 0; `cols` behind a line that is full. */
+            x: number;
+            /** @description Its line, from 0. */
+            y: number;
+        };
+        /** @description A line of a screen. */
+        ScreenLine: {
+            /** @description Its cells: those beside each other that look the same are one. */
+            cells: components["schemas"]["ScreenCells"][];
+            /** @description Its text, without blanks at the end. */
+            text: string;
+            /** @description Whether it goes on with what did not fit the one before. */
+            wrapped: boolean;
+        };
         /** @description What the server is and what a caller may ask it for. */
         ServerInfo: {
             /** @description What a session gets that does not ask. */
@@ -1311,6 +1567,45 @@ export interface components {
             /** @description What to ask for the next page with; null on the last. */
             next_cursor?: string | null;
         };
+        /** @description A command that a shell has run in a terminal. */
+        ShellCommand: {
+            /** @description Where it ran, as the shell says it (OSC 7): a file address. */
+            directory?: string | null;
+            /**
+             * Format: int64
+             * @description Milliseconds from its begin until its end, or until now.
+             */
+            duration_ms: number;
+            /**
+             * Format: int32
+             * @description Its exit code, when the shell says it.
+             */
+            exit_code?: number | null;
+            /**
+             * Format: int64
+             * @description The offset of its first byte of output.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description The how many-th it is since the terminal's program was started, from 1 on.
+             */
+            number: number;
+            /** @description Whether it runs. */
+            running: boolean;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            started_at: string;
+            /** @description Its line, as it stood on the screen; the first 2 KiB. Null when the shell does not say where it begins. */
+            text?: string | null;
+            /**
+             * Format: int64
+             * @description The offset behind its last; null while it runs.
+             */
+            to?: number | null;
+        };
         /** @description A signal to send. */
         Signal: {
             /**
@@ -1397,6 +1692,45 @@ export interface components {
             /** @description Always null: there are never more than one page of them. */
             next_cursor?: string | null;
         };
+        /** @description What a terminal shows. */
+        TerminalScreen: {
+            /** @description Whether it is the screen of a program that takes all of it, such as an editor. */
+            alternate: boolean;
+            /** @description Whether the shell waits for a command, where it marks its prompts (OSC 133). */
+            at_prompt: boolean;
+            /**
+             * Format: int32
+             * @description Its width in cells.
+             */
+            cols: number;
+            /** @description Where the cursor is. */
+            cursor: components["schemas"]["ScreenCursor"];
+            /** @description Where the shell is, as it says itself (OSC 7): a file address. */
+            directory?: string | null;
+            /**
+             * Format: int64
+             * @description The number of the first of the lines.
+             */
+            from: number;
+            /** @description How many lines have scrolled off and are kept: the first has the number `-history`. */
+            history: number;
+            /** @description The lines. */
+            lines: components["schemas"]["ScreenLine"][];
+            /**
+             * Format: int64
+             * @description Output before this offset has been drawn.
+             */
+            offset: number;
+            /**
+             * Format: int32
+             * @description Its height in cells.
+             */
+            rows: number;
+            /** @description The terminal's name. */
+            terminal: string;
+            /** @description The title that its program set last. */
+            title: string;
+        };
         /**
          * @description Whether a terminal's program runs.
          * @enum {string}
@@ -1412,6 +1746,45 @@ export interface components {
             /** @description Goes into `Sec-WebSocket-Protocol`, behind `shellport.ticket.`. */
             ticket: string;
         };
+        /** @description What is typed: the text, and then the keys. */
+        TypeInput: {
+            /** @description Who types: letters, digits, hyphens and underscores. What one client types is counted. */
+            client?: string | null;
+            /**
+             * @description Keys by name: a character, or `Enter`, `Tab`, `Escape`, `Backspace`, `Space`, `Up`, `Down`, `Left`, `Right`,
+             *     `Home`, `End`, `PageUp`, `PageDown`, `Insert`, `Delete`, `F1` to `F12`; with `Ctrl+`, `Alt+` or `Shift+`
+             *     before it.
+             * @example [
+             *       "Enter"
+             *     ]
+             */
+            keys?: string[];
+            /**
+             * @description Whether the text is pasted: where the program asks for it, it is put in brackets, so that nothing in it is taken
+             *     for a key.
+             */
+            paste?: boolean;
+            /**
+             * Format: int64
+             * @description How much this client has typed before, in bytes, so that a request that is made again types nothing twice.
+             */
+            sequence?: number | null;
+            /** @description Text, as it is. A line of the shell ends with the key `Enter`. */
+            text?: string;
+        };
+        /** @description What has been typed. */
+        Typed: {
+            /**
+             * Format: int64
+             * @description The offset of the terminal's output before it was: what comes after it may be the answer.
+             */
+            offset: number;
+            /**
+             * Format: int64
+             * @description How much this client has typed now, in bytes.
+             */
+            sequence: number;
+        };
         /**
          * @description What a viewer may do.
          * @enum {string}
@@ -1422,6 +1795,55 @@ export interface components {
          * @enum {string}
          */
         Wait: "running";
+        /** @description What to wait for: whatever comes first of what is given. */
+        WaitForTerminal: {
+            /** @description The end of the program, which ends every wait. */
+            exit?: boolean;
+            idle?: components["schemas"]["Duration"] | null;
+            /** @description The shell's prompt, where it marks it (OSC 133). */
+            prompt?: boolean;
+            /**
+             * @description What matches this regular expression (of the Rust crate `regex`; `^` and `$` are those of lines).
+             * @example (\d+) passed
+             */
+            regex?: string | null;
+            /**
+             * Format: int64
+             * @description Only what is put out from this offset on counts: text as it was written, without what moves the cursor. When
+             *     absent, what the screen shows counts, now or when it changes.
+             */
+            since?: number | null;
+            /** @description This text. */
+            text?: string | null;
+            timeout?: components["schemas"]["Duration"] | null;
+        };
+        /**
+         * @description Why a wait is over.
+         * @enum {string}
+         */
+        WaitReason: "text" | "regex" | "idle" | "prompt" | "exit" | "timeout";
+        /** @description What has come. */
+        Waited: {
+            /** @description The output before it, from `since` or from the begin of the wait on; the last 64 KiB of it. */
+            before?: string | null;
+            exit?: components["schemas"]["Exit"] | null;
+            /** @description What the groups of the regular expression have matched. */
+            groups: (string | null)[];
+            /** @description The text that was waited for, or what has matched. */
+            matched?: string | null;
+            /**
+             * Format: int64
+             * @description Bytes of output that are no longer kept and were not looked at.
+             */
+            missed: number;
+            /**
+             * Format: int64
+             * @description The offset behind it: `since` for what comes after.
+             */
+            offset: number;
+            /** @description Which of them. */
+            reason: components["schemas"]["WaitReason"];
+        };
     };
     responses: never;
     parameters: never;
@@ -2554,6 +2976,101 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["PortList"];
+                    "application/x-ndjson": components["schemas"]["PortEvent"];
+                    "text/event-stream": components["schemas"]["PortEvent"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ticket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The port */
+                port: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortTicket"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tunnel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The port */
+                port: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A WebSocket */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
                     "application/json": components["schemas"]["ProcessList"];
                 };
             };
@@ -2879,6 +3396,158 @@ export interface operations {
             };
         };
     };
+    list: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The terminal */
+                terminal: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    give: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The terminal */
+                terminal: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TypeInput"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Typed"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read: {
+        parameters: {
+            query?: {
+                /** @description The offset of the first byte; the oldest that is kept when absent. */
+                from?: number;
+                /** @description The offset behind the last byte; behind what there is now when absent. */
+                to?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The terminal */
+                terminal: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                    "text/plain": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    screen: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The first line: 0 is the first on the screen, which is meant when absent; -1 is the last that has scrolled
+                 *     off, and so on.
+                 */
+                from?: number;
+                /** @description The line before which it ends; behind the last when absent. */
+                to?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The terminal */
+                terminal: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/json": components["schemas"]["TerminalScreen"];
+                    "text/html": string;
+                    "image/svg+xml": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     create: {
         parameters: {
             query?: never;
@@ -2903,6 +3572,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    wait: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+                /** @description The terminal */
+                terminal: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WaitForTerminal"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Waited"];
                 };
             };
             default: {
