@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { binary, elsewhere, images } from "./environment.ts";
+import { binary, elsewhere } from "./environment.ts";
 
 const READY = /Open (http:\/\/([\d.]+:\d+)\/)#token=(\S+)/;
 const READY_WITHIN_MS = 20_000;
@@ -26,12 +26,13 @@ export class Server {
   token = "";
 
   private constructor(
-    private readonly engine: string,
+    private readonly flags: string[],
     private readonly directory: string,
   ) {}
 
-  static async start(engine: string): Promise<Server> {
-    const server = new Server(engine, await mkdtemp(join(tmpdir(), "shellport-e2e-")));
+  /** Starts one; the flags say what makes its sandboxes. */
+  static async start(flags: string[]): Promise<Server> {
+    const server = new Server(flags, await mkdtemp(join(tmpdir(), "shellport-e2e-")));
     await server.launch();
     return server;
   }
@@ -42,7 +43,7 @@ export class Server {
       binary(),
       [
         ...["serve", "--listen", this.#listen, "--allowed-hosts", elsewhere, "--data-dir", this.directory],
-        ...["--engine", this.engine, "--default-image", images.sh],
+        ...this.flags,
       ],
       { stdio: ["ignore", "pipe", "pipe"] },
     );
@@ -81,6 +82,13 @@ export class Server {
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
     return (text ? JSON.parse(text) : undefined) as T;
+  }
+
+  /** Writes a file of a session. */
+  async put(path: string, text: string): Promise<void> {
+    const headers = { Authorization: `Bearer ${this.token}` };
+    const response = await fetch(`${this.origin}api/v1${path}`, { method: "PUT", headers, body: text });
+    if (!response.ok) throw new Error(`PUT ${path}: ${response.status} ${await response.text()}`);
   }
 
   createSession(image: string): Promise<Session> {

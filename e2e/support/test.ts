@@ -35,7 +35,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   server: [
     async ({}, use) => {
       if (!engine) return use(null as never);
-      const server = await Server.start(engine);
+      const server = await Server.start(["--engine", engine, "--default-image", images.sh]);
       await use(server);
       await server.remove();
     },

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 use shellport_wire::agent::{
-    Attach, Exec as Wish, MAIN_TERMINAL, MainProcess, Open, Program, Refusal, RefusalCode, Status,
-    Terminal as Description,
+    Attach, Exec as Wish, Happened, MAIN_TERMINAL, MainProcess, Open, Program, Refusal,
+    RefusalCode, Status, Terminal as Description,
 };
 use shellport_wire::viewer::Role;
 use tokio::sync::Notify;
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::argv::{is_shell, shown};
 use crate::ended;
+use crate::events::Events;
 use crate::exec::{Exec, Execs};
 use crate::name;
 use crate::processes::{self, Scope};
@@ -36,6 +37,7 @@ pub struct Agent {
     painter: Painter,
     terminals: RefCell<BTreeMap<String, Rc<Terminal>>>,
     execs: Rc<Execs>,
+    events: Rc<Events>,
     shell: Vec<String>,
     main: RefCell<Option<MainProcess>>,
     /// Shared by every viewer and exec.
@@ -52,11 +54,13 @@ impl Agent {
     /// When the reaper or the painter cannot be started.
     pub fn new(command: Vec<String>) -> io::Result<Rc<Self>> {
         let is_shell = is_shell(&command);
+        let events: Rc<Events> = Rc::default();
         let agent = Rc::new(Self {
             reaper: Reaper::start()?,
             painter: Painter::start()?,
             terminals: RefCell::default(),
-            execs: Rc::default(),
+            execs: Rc::new(Execs::new(Rc::clone(&events))),
+            events,
             shell: if is_shell {
                 command.clone()
             } else {
@@ -71,6 +75,11 @@ impl Agent {
             agent.start_main(command);
         }
         Ok(agent)
+    }
+
+    /// What happens.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The execs that are there.
@@ -100,6 +109,7 @@ impl Agent {
                 let restarts = writes && attach.restart && terminal.has_ended();
                 if restarts {
                     terminal.restart(attach.size, &self.reaper, &self.painter)?;
+                    self.events.tell(terminal.opened());
                 }
                 Ok((terminal, restarts))
             }
@@ -133,10 +143,12 @@ impl Agent {
             let message = format!("there are {MAX_TERMINALS} terminals already; close one first");
             return refuse(RefusalCode::TooMany, message);
         }
-        let terminal = Terminal::open(open, &self.shell, &self.reaper, &self.painter)?;
+        let events = Rc::clone(&self.events);
+        let terminal = Terminal::open(open, &self.shell, &self.reaper, &self.painter, events)?;
         self.terminals
             .borrow_mut()
             .insert(name, Rc::clone(&terminal));
+        self.events.tell(terminal.opened());
         Ok(terminal)
     }
 
@@ -157,6 +169,8 @@ impl Agent {
         // First out of the list, so that nobody starts its program again meanwhile.
         let terminal = self.terminals.borrow_mut().remove(name);
         terminal.ok_or_else(|| unknown(name))?.close().await;
+        let terminal = name.to_owned();
+        self.events.tell(Happened::TerminalClosed { terminal });
         Ok(())
     }
 
@@ -244,9 +258,11 @@ impl Agent {
                 .ending
                 .get()
                 .then_some(shellport_wire::exit::Reason::Stopped);
+            let exit = ended::exit(seen, stopped);
             if let Some(main) = agent.main.borrow_mut().as_mut() {
-                main.exit = Some(ended::exit(seen, stopped));
+                main.exit = Some(exit.clone());
             }
+            agent.events.tell(Happened::MainEnded { exit });
         });
     }
 }

@@ -53,6 +53,12 @@ pub async fn serve(agent: Rc<Agent>, stream: UnixStream) -> io::Result<()> {
                 }
                 Err(refusal) => Response::Error(refusal),
             },
+            Ok(Request::Events) => {
+                let events = agent.events();
+                return events
+                    .serve(|| agent.status(), &mut reader, &mut writer)
+                    .await;
+            }
             Ok(Request::Dial { port }) => match dial::connect(port).await {
                 Ok(tcp) => {
                     let _active = agent.activity();
@@ -123,6 +129,7 @@ async fn answer(agent: &Rc<Agent>, request: Request) -> Result<Response, Refusal
         | Request::Exec(_)
         | Request::Follow(_)
         | Request::Feed { .. }
+        | Request::Events
         | Request::Dial { .. } => unreachable!("they are streams"),
     })
 }

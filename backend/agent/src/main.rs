@@ -8,6 +8,7 @@ mod bridge;
 mod connection;
 mod dial;
 mod ended;
+mod events;
 mod exec;
 mod file;
 mod init;

@@ -1,5 +1,6 @@
 //! Commands to the terminal's surroundings (OSC).
 
+use crate::parser::Place;
 use crate::tables::MAX_LINK;
 use crate::term::Term;
 
@@ -10,8 +11,8 @@ const MAX_DIRECTORY: usize = 4096;
 const MAX_MARK: usize = 64;
 
 impl Term {
-    /// A number, and what is behind it; it ends behind so many bytes of the output.
-    pub fn operating_system_command(&mut self, text: &str, end: usize) {
+    /// A number, and what is behind it; and where it is in the output.
+    pub fn operating_system_command(&mut self, text: &str, place: Place) {
         let (code, text) = text.split_once(';').unwrap_or((text, ""));
         let is_number = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit());
         let Some(code) = code.parse().ok().filter(|_| is_number) else {
@@ -30,9 +31,17 @@ impl Term {
             10..=12 => self.colors.change_special(code, text, &mut self.answers),
             104 => self.colors.restore_indexed(text),
             110..=112 => self.colors.restore_special(code - 100),
-            133 if text.len() <= MAX_MARK => {
-                self.hear(text, end);
-                let text = text.to_owned();
+            133 => {
+                // Options may be long: of what is too long there is only what it is.
+                let mark = match text.split_once(';') {
+                    Some((mark, _)) if text.len() > MAX_MARK => mark,
+                    _ => text,
+                };
+                if mark.len() > MAX_MARK {
+                    return;
+                }
+                self.hear(mark, place);
+                let text = mark.to_owned();
                 let buffer = self.buffer();
                 let x = buffer.x;
                 buffer.current().mark(x, text);

@@ -2,7 +2,7 @@
 
 use crate::charset::Charset;
 use crate::params::Params;
-use crate::parser::Handler;
+use crate::parser::{Handler, Place};
 use crate::term::Term;
 use crate::unicode::Preceding;
 
@@ -137,8 +137,8 @@ impl Handler for Term {
         self.preceding = Preceding::NOTHING;
     }
 
-    fn command(&mut self, text: &[u8], end: usize) {
-        self.operating_system_command(&String::from_utf8_lossy(text), end);
+    fn command(&mut self, text: &[u8], place: Place) {
+        self.operating_system_command(&String::from_utf8_lossy(text), place);
         self.preceding = Preceding::NOTHING;
     }
 

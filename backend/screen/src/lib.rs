@@ -41,6 +41,7 @@ pub use cell::Color;
 pub use colors::Rgb;
 pub use plain::{Plain, PlainMark};
 pub use said::Said;
+pub use tables::Link;
 pub use view::{Cursor, Line, Look, Run};
 
 /// A terminal's screen.

@@ -10,6 +10,15 @@ use crate::utf8::Decoder;
 /// The most bytes of a string (OSC or DCS) that are kept. A longer one is ignored as a whole.
 const MAX_STRING: usize = 64 * 1024;
 
+/// Where a command is in the output that is taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Behind how many bytes it ends. That may be one more than there are yet.
+    pub end: usize,
+    /// How many bytes it has.
+    pub length: usize,
+}
+
 /// Acts upon what is in the output.
 pub trait Handler {
     /// Text of printable ASCII.
@@ -24,8 +33,8 @@ pub trait Handler {
     fn escape(&mut self, intermediates: &[u8], last: u8);
     /// `CSI`, a prefix and intermediates, the parameters, and the final character.
     fn control(&mut self, collected: &[u8], params: &Params, last: u8);
-    /// `OSC` and its string, which ends behind so many bytes of the output.
-    fn command(&mut self, text: &[u8], end: usize);
+    /// `OSC` and its string, and where it is in the output.
+    fn command(&mut self, text: &[u8], place: Place);
     /// `DCS`, as [`Self::control`], and its string.
     fn device(&mut self, collected: &[u8], params: &Params, last: u8, text: &[u8]);
 }
@@ -373,7 +382,17 @@ impl Parser {
 
     fn end_command(&mut self, handler: &mut impl Handler, byte: u8) {
         if !matches!(byte, 0x18 | 0x1a) && !self.is_too_long {
-            handler.command(&self.text, self.taken);
+            // Of an ESC that ends it, the backslash is still to come.
+            let (ending, rest) = match byte {
+                0x1b => (2, 1),
+                0x9c => (2, 0),
+                _ => (1, 0),
+            };
+            let place = Place {
+                end: self.taken + rest,
+                length: 2 + self.text.len() + ending,
+            };
+            handler.command(&self.text, place);
         }
         self.end_string(byte);
     }

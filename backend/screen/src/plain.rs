@@ -1,7 +1,7 @@
 //! Output as plain text: what was written, in the order in which it was written.
 
 use crate::params::Params;
-use crate::parser::{Handler, Parser};
+use crate::parser::{Handler, Parser, Place};
 
 /// Output as text, with the offset of each byte of it. What moves the cursor or says how text looks leaves
 /// nothing; a backspace takes a character away, and CR LF is one line feed.
@@ -30,7 +30,8 @@ struct Written {
     text: String,
     /// How much of the text was there before what came last.
     kept: usize,
-    mark: Option<String>,
+    /// What the shell has said, and how many bytes of it are still to come.
+    mark: Option<(String, u64)>,
 }
 
 impl Plain {
@@ -43,11 +44,11 @@ impl Plain {
             self.offsets.truncate(self.written.kept);
             // A character's bytes came together.
             self.offsets.resize(self.written.text.len(), end);
-            if let Some(mark) = self.written.mark.take() {
+            if let Some((mark, rest)) = self.written.mark.take() {
                 self.marks.push(PlainMark {
                     mark,
                     at: self.written.text.len(),
-                    offset: end,
+                    offset: end + rest,
                 });
             }
         }
@@ -117,11 +118,12 @@ impl Handler for Written {
 
     fn control(&mut self, _: &[u8], _: &Params, _: u8) {}
 
-    fn command(&mut self, text: &[u8], _: usize) {
+    fn command(&mut self, text: &[u8], place: Place) {
         let text = text
             .strip_prefix(b"133;")
             .and_then(|text| std::str::from_utf8(text).ok());
-        self.mark = text.map(str::to_owned);
+        // It is given one byte at a time.
+        self.mark = text.map(|text| (text.to_owned(), place.end as u64 - 1));
     }
 
     fn device(&mut self, _: &[u8], _: &Params, _: u8, _: &[u8]) {}

@@ -1,6 +1,7 @@
 //! What a shell says of its prompts and commands (OSC 133):
 //! <https://gitlab.freedesktop.org/Per_Bothner/specifications/blob/master/proposals/semantic-prompts.md>.
 
+use crate::parser::Place;
 use crate::term::Term;
 
 /// The most that is kept until it is taken.
@@ -25,11 +26,11 @@ pub struct Said {
 }
 
 /// Where what the user types begins: the line, from the first that ever was, and the column.
-pub type Place = (u64, usize);
+pub type Start = (u64, usize);
 
 impl Term {
-    /// Notes what the shell says with an OSC 133 of this text, which ends behind so many bytes.
-    pub fn hear(&mut self, mark: &str, end: usize) {
+    /// Notes what the shell says with an OSC 133 of this text, which is there in the output.
+    pub fn hear(&mut self, mark: &str, Place { end, length }: Place) {
         let command = match mark.as_bytes().first() {
             Some(b'B') => {
                 let buffer = self.buffer();
@@ -42,8 +43,7 @@ impl Term {
         if self.said.len() < MOST {
             self.said.push(Said {
                 mark: mark.to_owned(),
-                // ESC, the bracket, the number with its semicolon, the text, and what ends it.
-                length: 2 + "133;".len() + mark.len() + 1,
+                length,
                 end,
                 command,
                 directory: self.directory.clone(),
@@ -52,7 +52,7 @@ impl Term {
     }
 
     /// The text from there to the cursor, with lines that were wrapped in one.
-    fn typed_from(&mut self, (line, column): Place) -> String {
+    fn typed_from(&mut self, (line, column): Start) -> String {
         let clusters = &self.clusters;
         let buffer = if self.is_alternate {
             &self.alternate
@@ -110,6 +110,7 @@ mod tests {
         let [begun, ended] = [&said[2], &said[3]].map(|said| said.end);
         assert!(output[..begun].ends_with(b"\x1b]133;C\x07"));
         assert!(output[..ended - said[3].length].ends_with(b"x\r\n"));
+        assert_eq!(ended, output.len(), "with the backslash");
         assert!(screen.take_said().is_empty());
     }
 
@@ -120,6 +121,9 @@ mod tests {
         let said = screen.take_said();
         let command = "for x in 1 2\n> do echo $x\n> done";
         assert_eq!(said[1].command.as_deref(), Some(command));
+        // Long options are left out.
+        screen.advance(format!("\x1b]133;C;cmdline_url={}\x07", "x".repeat(100)).as_bytes());
+        assert_eq!(screen.take_said()[0].mark, "C");
         // Without a place where it begins there is none.
         screen.advance(b"\x1b]133;C\x07");
         assert_eq!(screen.take_said()[0].command, None);

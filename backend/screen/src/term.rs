@@ -8,7 +8,7 @@ use crate::charset::Charset;
 use crate::colors::Colors;
 use crate::mode::Modes;
 use crate::row::Row;
-use crate::said::{Place, Said};
+use crate::said::{Said, Start};
 use crate::tables::{Clusters, Extra, Extras, Link};
 use crate::titles::Titles;
 use crate::unicode::Preceding;
@@ -68,7 +68,7 @@ pub struct Term {
     /// What the shell has said.
     pub said: Vec<Said>,
     /// Where the user types a command.
-    pub input: Option<Place>,
+    pub input: Option<Start>,
 }
 
 /// How many lines are kept at this width.

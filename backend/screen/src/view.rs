@@ -1,6 +1,7 @@
 //! What a screen shows, for those who do not draw it as a terminal does.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::Screen;
 use crate::buffer::Buffer;
@@ -9,7 +10,7 @@ use crate::cell::{
 };
 use crate::colors::Rgb;
 use crate::row::Row;
-use crate::tables::Extra;
+use crate::tables::{Extra, Link};
 
 /// Where the cursor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub struct Look {
     /// SGR 53.
     pub overline: bool,
     /// Where it leads (OSC 8).
-    pub link: Option<String>,
+    pub link: Option<Arc<Link>>,
 }
 
 impl Line {
@@ -136,7 +137,9 @@ impl Screen {
             if index > 0 && !row.wrapped {
                 text.push('\n');
             }
-            text.push_str(&self.line(row).text());
+            for cell in &row.cells()[..row.written().min(buffer.columns)] {
+                cell.write(&self.term.clusters, &mut text);
+            }
         }
         text.truncate(text.trim_end_matches('\n').len());
         text
@@ -226,9 +229,7 @@ impl Screen {
             invisible: is(INVISIBLE),
             strike: is(STRIKE),
             overline: has(OVERLINE),
-            link: extra
-                .and_then(|extra| extra.link.as_ref())
-                .map(|link| link.uri.clone()),
+            link: extra.and_then(|extra| extra.link.clone()),
         }
     }
 }
@@ -293,7 +294,8 @@ mod tests {
     fn a_link_and_an_underline_are_told() {
         let screen = drawn("\x1b]8;;http://x/\x1b\\y\x1b]8;;\x1b\\\x1b[4:3mz");
         let runs = &screen.lines(0..1)[0].runs;
-        assert_eq!(runs[0].look.link.as_deref(), Some("http://x/"));
+        let link = runs[0].look.link.as_ref();
+        assert_eq!(link.map(|link| &*link.uri), Some("http://x/"));
         assert_eq!((runs[1].look.underline, &runs[1].look.link), (3, &None));
     }
 

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 pub mod data_dir;
+pub mod events;
 pub mod http;
 pub mod id;
 pub mod image;

@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::SndBuf;
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -33,6 +34,9 @@ use crate::store::{Store, StoreError};
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// After how much silence the kernel asks whether a client is there.
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// Bytes that the kernel keeps for a client that does not read. What is in there has been
 /// acknowledged on behalf of plain clients, and is ahead of whatever comes after a Ctrl-C.
@@ -313,8 +317,13 @@ fn limits(mut limits: Limits, runtime: &RuntimeInfo) -> Result<Limits, StartErro
 
 /// Serves one connection. Upgraded ones live on in tasks of their own.
 async fn connection(stream: TcpStream, service: Router, draining: CancellationToken) {
-    // A keystroke is a small packet that must not wait for the next one.
-    if stream.set_nodelay(true).is_err() || setsockopt(&stream, SndBuf, &SEND_BUFFER).is_err() {
+    // A keystroke is a small packet that must not wait for the next one. A client that vanishes is noticed.
+    let set = stream
+        .set_nodelay(true)
+        .and_then(|()| Ok(setsockopt(&stream, SndBuf, &SEND_BUFFER)?))
+        .and_then(|()| Ok(set_socket_keepalive(&stream, true)?))
+        .and_then(|()| Ok(set_tcp_keepidle(&stream, KEEP_ALIVE)?));
+    if set.is_err() {
         return;
     }
     let connection = http1::Builder::new()

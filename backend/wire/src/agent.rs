@@ -1,7 +1,7 @@
 //! What the server asks of an agent.
 //!
 //! A connection starts with a [`Request`]. [`Request::Attach`], [`Request::Exec`], [`Request::Follow`],
-//! [`Request::Feed`] and [`Request::Dial`] turn it into a stream that ends with the connection; every
+//! [`Request::Feed`], [`Request::Events`] and [`Request::Dial`] turn it into a stream that ends with the connection; every
 //! other request gets one [`Response`], after which the next may follow. Unknown fields are ignored in
 //! both directions, so that a newer server can talk to the agents of sandboxes that an older one made.
 
@@ -54,6 +54,10 @@ pub enum Request {
         /// The port.
         port: u16,
     },
+    /// Follow what happens in the sandbox; answered with [`Response::Status`], and then for ever with
+    /// [`Response::Event`] for what happens after that, and [`Response::Missed`], behind which the status
+    /// is told again.
+    Events,
     /// List the execs; answered with [`Response::Execs`].
     Execs {
         /// Those after the one with this number, which is 0 for the first.
@@ -161,6 +165,7 @@ pub const MAX_TERMINAL_JOURNAL: u64 = 256 * 1024 * 1024;
 
 /// A viewer that joins a terminal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them is one")]
 pub struct Attach {
     /// The terminal; `main` is opened when it is not there, or when `restart` is set and its
     /// program has ended.
@@ -191,6 +196,9 @@ pub struct Attach {
     /// Take input from it although it is a reader: a script types without having a screen for what runs.
     #[serde(default)]
     pub types: bool,
+    /// The program does not wait for it: it may fall behind, and out of the journal.
+    #[serde(default)]
+    pub lags: bool,
 }
 
 /// What a viewer gets that has fallen out of the journal.
@@ -368,6 +376,19 @@ pub enum Response {
         /// The offset of the next byte that is.
         to: u64,
     },
+    /// Something has happened.
+    Event {
+        /// When, in milliseconds since 1970.
+        at_ms: u64,
+        /// What.
+        #[serde(flatten)]
+        happened: Happened,
+    },
+    /// More has happened than was kept for this connection.
+    Missed {
+        /// How many events are not told.
+        count: u64,
+    },
     /// An exec goes on in silence.
     Alive,
     /// An exec has ended; it is the last frame.
@@ -384,6 +405,52 @@ pub enum Response {
     },
     /// The request was not carried out.
     Error(Refusal),
+}
+
+/// Something that has happened in a sandbox. What is the server's own is not told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "happened", rename_all = "snake_case")]
+pub enum Happened {
+    /// An exec has been started.
+    ExecStarted {
+        /// Its name.
+        exec: String,
+        /// The program's argument vector.
+        argv: Vec<String>,
+    },
+    /// An exec's program has ended.
+    ExecEnded {
+        /// Its name.
+        exec: String,
+        /// How it ended.
+        exit: Exit,
+        /// What it has written.
+        ends: Places,
+    },
+    /// A terminal has been opened, or its program started again.
+    TerminalOpened {
+        /// Its name.
+        terminal: String,
+        /// The program's argument vector.
+        argv: Vec<String>,
+    },
+    /// A terminal's program has ended.
+    TerminalEnded {
+        /// Its name.
+        terminal: String,
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A terminal has been closed.
+    TerminalClosed {
+        /// Its name.
+        terminal: String,
+    },
+    /// The image's own command has ended.
+    MainEnded {
+        /// How it ended.
+        exit: Exit,
+    },
 }
 
 /// Why an agent did not carry out a request.

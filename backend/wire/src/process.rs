@@ -21,6 +21,12 @@ pub enum Request {
         #[serde(default)]
         follow: bool,
     },
+    /// Tell what the sandbox uses, with an [`Answer::Stats`].
+    Stats {
+        /// Again after so many milliseconds, for ever; once when absent.
+        #[serde(default)]
+        every_ms: Option<u64>,
+    },
     /// Signal a process; answered with [`Answer::Done`].
     Signal {
         /// Which.
@@ -46,6 +52,8 @@ pub enum Answer {
         /// Them, each once.
         ports: Vec<Listener>,
     },
+    /// What the sandbox uses.
+    Stats(Stats),
     /// It was not done.
     Failed(Failure),
 }
@@ -75,6 +83,33 @@ pub struct Process {
     pub started_ms: u64,
     /// The ports on which it listens, as far as they can be told.
     pub ports: Vec<Port>,
+}
+
+/// What a sandbox uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Milliseconds of CPU time.
+    pub cpu_ms: u64,
+    /// Bytes of memory in use.
+    pub memory: u64,
+    /// The most bytes of it, if there is a limit.
+    pub memory_limit: Option<u64>,
+    /// Processes and threads.
+    pub pids: u64,
+    /// The most of them, if there is a limit.
+    pub pids_limit: Option<u64>,
+    /// Bytes used on the file system of its root.
+    pub disk_used: u64,
+    /// Bytes of that file system.
+    pub disk_total: u64,
+    /// Bytes read from disks, if they are counted.
+    pub read: Option<u64>,
+    /// Bytes written to disks.
+    pub written: Option<u64>,
+    /// Bytes received over a network of its own, if it has one.
+    pub received: Option<u64>,
+    /// Bytes sent over it.
+    pub sent: Option<u64>,
 }
 
 /// A port, and who listens on it.

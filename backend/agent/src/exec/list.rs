@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
-use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
+use shellport_wire::agent::{self as wire, Happened, Refusal, RefusalCode};
 use tokio::time::{Instant, timeout};
 
 use super::pipe::start;
 use super::{Exec, Plan, run};
+use crate::argv::shown;
+use crate::events::Events;
 use crate::launch::Launch;
 use crate::name;
 use crate::reaper::Reaper;
@@ -26,8 +28,8 @@ const MAX_ENDED: usize = 64;
 const MAX_KEPT: usize = 2 * 1024 * 1024;
 
 /// Every exec that runs, and those that ended last.
-#[derive(Default)]
 pub struct Execs {
+    events: Rc<Events>,
     all: RefCell<HashMap<String, Rc<Exec>>>,
     /// The names of those that have ended, the oldest first.
     ended: RefCell<VecDeque<String>>,
@@ -36,6 +38,16 @@ pub struct Execs {
 }
 
 impl Execs {
+    /// None yet. What happens to them goes to `events`.
+    pub fn new(events: Rc<Events>) -> Self {
+        Self {
+            events,
+            all: RefCell::default(),
+            ended: RefCell::default(),
+            count: Cell::default(),
+        }
+    }
+
     /// Starts a command, which counts as `activity` while it runs; or finds it, when the same request has
     /// started it before.
     ///
@@ -86,6 +98,12 @@ impl Execs {
         let limit = wish.timeout_ms.map(Duration::from_millis);
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         self.all.borrow_mut().insert(name.clone(), Rc::clone(&exec));
+        if !exec.private {
+            self.events.tell(Happened::ExecStarted {
+                exec: name.clone(),
+                argv: shown(&exec.argv),
+            });
+        }
         tokio::task::spawn_local({
             let (execs, exec) = (Rc::clone(self), Rc::clone(&exec));
             let reaper = Rc::clone(reaper);
@@ -97,6 +115,7 @@ impl Execs {
                     let _ = timeout(exec.linger.unwrap_or_default(), told).await;
                     execs.all.borrow_mut().remove(&name);
                 } else {
+                    execs.events.tell(exec.ended(&name));
                     execs.retire(name);
                 }
                 drop(activity);

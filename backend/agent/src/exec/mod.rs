@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use nix::unistd::Pid;
-use shellport_wire::agent::{self as wire, EXEC_JOURNAL, ExecStatus, Response, Stream};
+use shellport_wire::agent::{self as wire, EXEC_JOURNAL, ExecStatus, Happened, Response, Stream};
 use shellport_wire::exit::Exit;
 use shellport_wire::frame::Kind;
 use tokio::sync::Notify;
@@ -208,6 +208,16 @@ impl Exec {
             stdin: state.input.arrived(),
             open: state.input.is_open(),
             exit: state.exit.clone(),
+        }
+    }
+
+    /// What is told of its end, when it has ended.
+    fn ended(&self, name: &str) -> Happened {
+        let state = self.state.borrow();
+        Happened::ExecEnded {
+            exec: name.to_owned(),
+            exit: state.exit.clone().unwrap_or(Exit::LOST),
+            ends: state.places(Journal::end),
         }
     }
 

@@ -63,6 +63,18 @@ pub fn list() -> Vec<Process> {
     told
 }
 
+/// Whether the agent is the first process, so that the sandbox has namespaces and a cgroup of its own.
+pub fn is_whole() -> bool {
+    let found: BTreeMap<i32, Found> = all().into_iter().map(|one| (one.pid, one)).collect();
+    agent(&found) == 1
+}
+
+/// The agent is the parent of this process's keeper.
+fn agent(found: &BTreeMap<i32, Found>) -> i32 {
+    let keeper = getppid().as_raw();
+    found.get(&keeper).map_or(keeper, Found::parent)
+}
+
 fn describe(
     one: &Found,
     found: &BTreeMap<i32, Found>,
@@ -112,11 +124,10 @@ fn depth(pid: i32, found: &BTreeMap<i32, Found>) -> usize {
     depth
 }
 
-/// The processes below the agent, which is the parent of this one's keeper. As the first process it is above every
+/// The processes below the agent. As the first process it is above every
 /// other, those that entered the sandbox from outside included.
 fn below_agent(found: &BTreeMap<i32, Found>) -> BTreeSet<i32> {
-    let keeper = getppid().as_raw();
-    let agent = found.get(&keeper).map_or(keeper, Found::parent);
+    let agent = agent(found);
     let own = getpid().as_raw();
     let is_inside = |pid: i32| {
         let mut above = pid;

@@ -3,6 +3,7 @@
 
 mod list;
 mod ports;
+mod stats;
 
 pub use self::ports::addresses;
 
@@ -45,6 +46,7 @@ fn work(request: Request) -> Result<(), Failure> {
             Ok(())
         }
         Request::Ports { follow } => tell_ports(follow),
+        Request::Stats { every_ms } => tell_stats(every_ms.map(Duration::from_millis)),
         Request::Signal { pid, signal, tree } => send(pid, &signal, tree),
     }
 }
@@ -66,6 +68,19 @@ fn tell_ports(follow: bool) -> Result<(), Failure> {
             return Ok(());
         }
         sleep(LOOK);
+    }
+}
+
+/// Tells what the sandbox uses, once or until nobody listens to it.
+fn tell_stats(every: Option<Duration>) -> Result<(), Failure> {
+    loop {
+        let stats = stats::now(&list::list(), list::is_whole());
+        let done = tell(&mut io::stdout().lock(), &Answer::Stats(stats));
+        done.map_err(|error| fail(FailureCode::Failed, error.to_string()))?;
+        match every {
+            Some(every) => sleep(every),
+            None => return Ok(()),
+        }
     }
 }
 

@@ -138,6 +138,7 @@ impl Seat {
             let viewer = Viewer {
                 role: attach.role,
                 size: own_size,
+                lags: attach.lags,
                 cursor,
                 wake: Rc::clone(&wake),
             };

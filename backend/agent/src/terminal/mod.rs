@@ -21,11 +21,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shellport_wire::agent::{self as wire, Refusal, RefusalCode};
+use shellport_wire::agent::{self as wire, Happened, Refusal, RefusalCode};
+use shellport_wire::exit::Exit;
 use shellport_wire::viewer::Size;
 
 use self::input::Input;
 use self::run::Run;
+use crate::events::Events;
 use crate::journal::Journal;
 use crate::launch::Launch;
 use crate::processes;
@@ -42,13 +44,14 @@ pub struct Terminal {
     name: String,
     open: wire::Open,
     shell: Vec<String>,
+    events: Rc<Events>,
     run: RefCell<Rc<Run>>,
     /// Shared by every viewer.
     viewers: Rc<()>,
 }
 
 impl Terminal {
-    /// Opens a terminal and starts its program; `shell` is the sandbox's own.
+    /// Opens a terminal and starts its program; `shell` is the sandbox's own. Its ends go to `events`.
     ///
     /// # Errors
     /// When the size, the user or the program is not possible.
@@ -57,6 +60,7 @@ impl Terminal {
         shell: &[String],
         reaper: &Reaper,
         painter: &Painter,
+        events: Rc<Events>,
     ) -> Result<Rc<Self>, Refusal> {
         let launch = Launch::new(&open.program, shell)?;
         let run = Run::start(
@@ -66,8 +70,10 @@ impl Terminal {
             Input::default(),
             reaper,
             painter.clone(),
+            Self::at_end(&open.terminal, &events),
         )?;
         Ok(Rc::new(Self {
+            events,
             name: open.terminal.clone(),
             open,
             shell: shell.to_vec(),
@@ -91,8 +97,22 @@ impl Terminal {
             let journal = Journal::new(state.journal.end(), capacity(&self.open)?);
             (journal, state.input.restarted())
         };
-        *self.run.borrow_mut() = Run::start(launch, size, journal, input, reaper, painter.clone())?;
+        let at_end = Self::at_end(&self.name, &self.events);
+        let painter = painter.clone();
+        *self.run.borrow_mut() = Run::start(launch, size, journal, input, reaper, painter, at_end)?;
         Ok(())
+    }
+
+    /// Tells of the end of its program.
+    fn at_end(name: &str, events: &Rc<Events>) -> impl FnOnce(Exit) + 'static {
+        let (terminal, events) = (name.to_owned(), Rc::clone(events));
+        move |exit| events.tell(Happened::TerminalEnded { terminal, exit })
+    }
+
+    /// What is told of its start.
+    pub fn opened(&self) -> Happened {
+        let wire::Terminal { terminal, argv, .. } = self.describe();
+        Happened::TerminalOpened { terminal, argv }
     }
 
     /// What the agent tells about it.

@@ -94,8 +94,8 @@ pub struct State {
 }
 
 impl Run {
-    /// Starts the program on a PTY of `size`. Its output goes to `journal`, which is empty, and clients go
-    /// on where `input` has them.
+    /// Starts the program on a PTY of `size`. Its output goes to `journal`, which is empty, clients go on
+    /// where `input` has them, and its end to `at_end`.
     ///
     /// # Errors
     /// When the size or the program is not possible.
@@ -106,6 +106,7 @@ impl Run {
         input: Input,
         reaper: &Reaper,
         painter: Painter,
+        at_end: impl FnOnce(Exit) + 'static,
     ) -> Result<Rc<Self>, Refusal> {
         let size = checked(size)?;
         let (pty, process) = Pty::open(size, &launch, reaper)?;
@@ -134,7 +135,7 @@ impl Run {
         let started = Rc::clone(&run);
         tokio::task::spawn_local(async move {
             tokio::select! {
-                ended = run.read(&pty, process) => run.finish(ended),
+                ended = run.read(&pty, process) => at_end(run.finish(ended)),
                 () = run.write(&pty) => unreachable!("it only ends by being dropped"),
                 () = run.hear() => unreachable!("it only ends by being dropped"),
             }
@@ -307,7 +308,8 @@ impl Run {
     fn is_paused(&self) -> bool {
         let state = self.state.borrow();
         let end = state.journal.end();
-        let mut viewers = state.viewers.iter().peekable();
+        let waited_for = state.viewers.iter().filter(|viewer| !viewer.lags);
+        let mut viewers = waited_for.peekable();
         viewers.peek().is_some() && viewers.all(|viewer| !viewer.cursor.keeps_up(end))
     }
 
@@ -333,15 +335,17 @@ impl Run {
         }
     }
 
-    fn finish(&self, seen: ended::Seen) {
+    fn finish(&self, seen: ended::Seen) -> Exit {
         let mut state = self.state.borrow_mut();
         self.canvas.commands().finish(state.journal.end());
         let reason = state.stopping.then_some(Reason::Stopped);
-        state.exit = Some(ended::exit(seen, reason));
+        let exit = ended::exit(seen, reason);
+        state.exit = Some(exit.clone());
         state.pty = None;
         state.input.clear();
         state.wake_viewers();
         self.room.notify_waiters();
+        exit
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Viewer {
     pub role: Role,
     /// Its own size.
     pub size: Size,
+    /// Whether the program does not wait for it.
+    pub lags: bool,
     /// Where it stands.
     pub cursor: Cursor,
     /// There is something for it.
@@ -132,6 +134,7 @@ mod tests {
         Viewer {
             role,
             size,
+            lags: false,
             cursor: Cursor::current(0, &settings, Behind::Snapshot),
             wake: Rc::default(),
         }

@@ -4,6 +4,7 @@ mod binary;
 mod dial;
 mod exec;
 mod feed;
+mod lifeline;
 mod link;
 mod watch;
 
@@ -16,6 +17,7 @@ pub use self::binary::{binary, install};
 pub use self::dial::dial;
 pub use self::exec::{Ended, Event, Listener, Over, Progress, Started, follow};
 pub use self::feed::Feeder;
+pub use self::lifeline::{Heard, Lifeline};
 pub use self::link::{AgentError, Link, LinkReader, LinkWriter};
 pub use self::watch::{News, Watch};
 use crate::runtime::Stream;

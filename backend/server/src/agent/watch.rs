@@ -14,8 +14,14 @@ use crate::runtime::Stream;
 /// After how much output it is acknowledged, so that the window never closes.
 const STEP: u64 = WINDOW / 4;
 
-/// The most bytes of a snapshot. A screen of the largest size in which each cell looks different has less.
+/// The most bytes of any snapshot.
 const MAX_SNAPSHOT: u64 = 64 * 1024 * 1024;
+
+/// The most bytes that a snapshot has for a cell, for all that cells share, and for so many lines that have scrolled
+/// off.
+const CELL: u64 = 64;
+const SHARED: u64 = 8 * 1024 * 1024;
+const HISTORY: u64 = 1000;
 
 /// One who watches a terminal.
 pub struct Watch {
@@ -60,7 +66,10 @@ impl Watch {
             let bytes = link.reader.next().await?.ok_or(AgentError::Closed)?;
             match decode(&bytes)? {
                 Frame::Message(text) => match message(&text)? {
-                    ServerMessage::Hello(hello) => Ok(hello),
+                    ServerMessage::Hello(hello) => {
+                        sized(hello.size)?;
+                        Ok(hello)
+                    }
                     _ => Err(nonsense("no hello")),
                 },
                 Frame::Bytes { .. } => Err(nonsense("no hello")),
@@ -103,17 +112,13 @@ impl Watch {
                 size,
                 length,
             } => {
-                let drawn = self.snapshot(length).await?;
+                let size = sized(size)?;
+                let drawn = self.snapshot(size, length).await?;
                 self.offset = offset;
                 self.acknowledge().await?;
-                News::Screen(
-                    size.checked().map_err(|it| nonsense(&it.to_string()))?,
-                    drawn,
-                )
+                News::Screen(size, drawn)
             }
-            ServerMessage::Resize { size, .. } => {
-                News::Size(size.checked().map_err(|it| nonsense(&it.to_string()))?)
-            }
+            ServerMessage::Resize { size, .. } => News::Size(sized(size)?),
             ServerMessage::Gap { from, to } => {
                 self.offset = to;
                 self.acknowledge().await?;
@@ -165,8 +170,9 @@ impl Watch {
         Ok(None)
     }
 
-    async fn snapshot(&mut self, length: u64) -> Result<BytesMut, AgentError> {
-        if length > MAX_SNAPSHOT {
+    async fn snapshot(&mut self, size: Size, length: u64) -> Result<BytesMut, AgentError> {
+        let cells = u64::from(size.cols) * (u64::from(size.rows) + HISTORY);
+        if length > MAX_SNAPSHOT.min(SHARED + cells * CELL) {
             return Err(nonsense(&format!("a snapshot of {length} bytes")));
         }
         let mut drawn = BytesMut::new();
@@ -207,6 +213,77 @@ fn message(text: &str) -> Result<ServerMessage, AgentError> {
     serde_json::from_str(text).map_err(|error| nonsense(&error.to_string()))
 }
 
+fn sized(size: Size) -> Result<Size, AgentError> {
+    size.checked().map_err(|error| nonsense(&error.to_string()))
+}
+
 fn nonsense(what: &str) -> AgentError {
     AgentError::Nonsense(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use shellport_wire::agent::Behind;
+    use shellport_wire::link::encode_length;
+    use shellport_wire::viewer::Role;
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    fn attach() -> Attach {
+        Attach {
+            terminal: "main".to_owned(),
+            role: Role::Reader,
+            size: Size::DEFAULT,
+            since: None,
+            run: None,
+            client: None,
+            behind: Behind::Snapshot,
+            restart: false,
+            yields: true,
+            types: false,
+            lags: false,
+        }
+    }
+
+    /// What comes of an agent that says this.
+    async fn heard(said: &[String]) -> Result<News, AgentError> {
+        let (ours, mut theirs) = duplex(64 * 1024);
+        for message in said {
+            theirs
+                .write_all(&encode_length(message.len()))
+                .await
+                .unwrap();
+            theirs.write_all(message.as_bytes()).await.unwrap();
+        }
+        Watch::join(Box::new(ours), attach()).await?.next().await
+    }
+
+    fn hello(cols: u16) -> String {
+        format!(
+            r#"{{"type":"hello","terminal":"main","role":"reader","cols":{cols},"rows":24,"run":"r","offset":0,"start":"snapshot","sequence":0,"window":1}}"#
+        )
+    }
+
+    #[tokio::test]
+    async fn what_a_hostile_agent_says_is_bounded() {
+        let huge = heard(&[hello(65_535)]).await;
+        assert!(matches!(huge, Err(AgentError::Nonsense(_))), "{huge:?}");
+        let snapshot = |cols: u16, length: u64| {
+            format!(r#"{{"type":"snapshot","offset":0,"cols":{cols},"rows":24,"length":{length}}}"#)
+        };
+        for message in [
+            snapshot(65_535, 0),
+            snapshot(80, 32 << 20),
+            snapshot(1000, u64::MAX),
+        ] {
+            let heard = heard(&[hello(80), message.clone()]).await;
+            assert!(
+                matches!(heard, Err(AgentError::Nonsense(_))),
+                "{message}: {heard:?}"
+            );
+        }
+        let fine = heard(&[hello(80), snapshot(80, 0)]).await;
+        assert!(matches!(fine, Ok(News::Screen(..))), "{fine:?}");
+    }
 }

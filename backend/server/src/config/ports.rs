@@ -59,6 +59,12 @@ impl FromStr for PortsUrl {
             Some((host, port)) => (host, Some(port.parse().map_err(|_| wrong())?)),
             None => (rest, None),
         };
+        if scheme == "http" && host != "localhost" && !host.ends_with(".localhost") {
+            return Err(format!(
+                "{text:?}: over http, browsers do not say where a request comes from; below other names than localhost it \
+                 has to be https"
+            ));
+        }
         let is_label = |label: &str| {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
             !label.is_empty() && label.bytes().all(allowed)
@@ -100,8 +106,9 @@ mod tests {
             "ports.example.org",
             "ftp://x",
             "https://",
-            "http://x:99999",
-            "http://a b",
+            "https://x:99999",
+            "https://a b",
+            "http://ports.example.org",
         ] {
             assert!(
                 wrong.parse::<PortsUrl>().unwrap_err().contains(wrong),

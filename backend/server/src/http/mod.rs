@@ -3,6 +3,7 @@
 mod assets;
 mod attach;
 mod by_name;
+mod events;
 mod execs;
 mod extract;
 mod files;
@@ -16,6 +17,7 @@ mod processes;
 mod run;
 mod service;
 mod sessions;
+mod stats;
 mod stream;
 mod terminals;
 mod tickets;
@@ -77,6 +79,7 @@ pub fn router(app: App) -> Router {
         .route("/images", get(images::list).post(images::add))
         .route("/images/-/prune", post(images::prune))
         .route("/images/{*image}", get(images::get).delete(images::remove))
+        .route("/events", get(events::all))
         .route("/run", post(run::run))
         .route("/sessions", get(sessions::list).post(sessions::create))
         .route("/sessions/by-name/{name}", put(by_name::put))
@@ -157,6 +160,8 @@ pub fn router(app: App) -> Router {
             "/sessions/{id}/processes/{pid}/signal",
             post(processes::signal),
         )
+        .route("/sessions/{id}/events", get(events::of_session))
+        .route("/sessions/{id}/stats", get(stats::stats))
         .route("/sessions/{id}/files", files())
         .route("/sessions/{id}/files/", files())
         .route("/sessions/{id}/files/{*path}", files())

@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::{
-    attach, by_name, execs, files, images, ports, processes, run, service, sessions, terminals,
-    tickets,
+    attach, by_name, events, execs, files, images, ports, processes, run, service, sessions, stats,
+    terminals, tickets,
 };
 
 /// The document. The test below holds it against the route table.
@@ -65,6 +65,9 @@ use super::{
         ports::tunnel::tunnel,
         processes::list,
         processes::signal,
+        stats::stats,
+        events::all,
+        events::of_session,
         files::read::read,
         files::write::write,
         files::write::act,

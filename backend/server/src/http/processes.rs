@@ -142,7 +142,7 @@ pub async fn list(
             Answer::Process(_) => {}
             Answer::Done => break,
             Answer::Failed(failure) => return Err(problem(failure)),
-            Answer::Ports { .. } => return Err(nonsense("ports, and not what was asked")),
+            Answer::Ports { .. } | Answer::Stats(_) => return Err(nonsense("not processes")),
         }
     }
     Ok(Json(ProcessList {
@@ -198,7 +198,7 @@ pub async fn signal(
             }
             Err(problem)
         }
-        Answer::Process(_) | Answer::Ports { .. } => Err(nonsense("not what was asked")),
+        _ => Err(nonsense("not what was asked")),
     }
 }
 

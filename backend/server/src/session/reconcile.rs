@@ -43,15 +43,15 @@ impl Registry {
             }
         }
         for record in records {
-            let (record, lifeline) = self.adopt(record).await?;
-            self.take_over(record, lifeline);
+            let (record, link) = self.adopt(record).await?;
+            self.take_over(record, link);
         }
         Ok(())
     }
 
     async fn adopt(&self, mut record: Record) -> Result<(Record, Option<Link>), ReconcileError> {
         let before = record.state;
-        let mut lifeline = None;
+        let mut link = None;
         let found = self.runtime().inspect(&record.id).await?;
         let now = |state, reason: &str, message: &str| {
             (state, Some(reason.to_owned()), Some(message.to_owned()))
@@ -71,7 +71,7 @@ impl Registry {
             | (State::Stopped, SandboxState::Exited { .. })
             | (State::Lost, SandboxState::Missing) => (before, record.reason, record.message),
             (_, SandboxState::Running) => {
-                lifeline = self.runtime().connect(&record.id).await.ok().map(Link::new);
+                link = self.runtime().connect(&record.id).await.ok().map(Link::new);
                 if before == State::Running {
                     (before, record.reason, record.message)
                 } else {
@@ -103,6 +103,6 @@ impl Registry {
             self.store().update(&record).await?;
         }
         tracing::info!(session.id = %record.id, state = state.as_str(), "taken over");
-        Ok((record, lifeline))
+        Ok((record, link))
     }
 }

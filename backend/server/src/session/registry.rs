@@ -17,6 +17,7 @@ use super::slots::{Slot, Slots};
 use super::spec::Spec;
 use super::state::State;
 use crate::agent::Link;
+use crate::events::{Log, Valve, What};
 use crate::id::SessionId;
 use crate::runtime::Runtime;
 use crate::store::{Store, StoreError};
@@ -112,6 +113,7 @@ pub struct Registry {
     max_sessions: usize,
     slots: Slots,
     stop_grace: Duration,
+    events: Arc<Log>,
     sessions: RwLock<HashMap<SessionId, Session>>,
     /// The idempotency keys that are being worked on.
     keys: std::sync::Mutex<std::collections::HashSet<(String, String)>>,
@@ -135,12 +137,18 @@ impl Registry {
             max_sessions,
             slots: Slots::default(),
             stop_grace,
+            events: Arc::default(),
             sessions: RwLock::default(),
             keys: std::sync::Mutex::default(),
             released: Notify::new(),
             drivers: TaskTracker::new(),
             closing: CancellationToken::new(),
         })
+    }
+
+    /// What happens to its sessions.
+    pub fn events(&self) -> &Arc<Log> {
+        &self.events
     }
 
     /// What makes the sandboxes.
@@ -205,6 +213,7 @@ impl Registry {
         let registry = Arc::clone(self);
         let created = tokio::spawn(async move {
             registry.store.insert(&record, new.key).await?;
+            registry.events.tell(&record.id, now, What::Created);
             Ok(registry.drive(record, None, slot))
         });
         let session = created.await.unwrap_or(Err(RegistryError::Closing))?;
@@ -212,13 +221,13 @@ impl Registry {
     }
 
     /// Takes over a session of a server before this one, however many there are.
-    pub(super) fn take_over(self: &Arc<Self>, record: Record, lifeline: Option<Link>) {
+    pub(super) fn take_over(self: &Arc<Self>, record: Record, link: Option<Link>) {
         let slot = self.slots.take();
-        self.drive(record, lifeline, slot);
+        self.drive(record, link, slot);
     }
 
     /// Starts the driver of a session that is stored.
-    fn drive(self: &Arc<Self>, record: Record, lifeline: Option<Link>, slot: Slot) -> Session {
+    fn drive(self: &Arc<Self>, record: Record, link: Option<Link>, slot: Slot) -> Session {
         let id = record.id.clone();
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let (view, watcher) = watch::channel(View {
@@ -241,14 +250,17 @@ impl Registry {
             commands,
             view,
             stop_grace: self.stop_grace,
-            lifeline,
+            lifeline: None,
+            events: Arc::clone(&self.events),
+            valve: Valve::default(),
+            told: None,
             slot: Some(slot),
             closing: self.closing.clone(),
         };
         self.lock_write().insert(id.clone(), session.clone());
         let registry = Arc::clone(self);
         self.drivers.spawn(async move {
-            driver.run().await;
+            driver.run(link).await;
             registry.lock_write().remove(&id);
         });
         session

@@ -12,6 +12,8 @@ mod console;
 mod creating;
 mod docker_restart;
 mod docs;
+mod events;
+mod examples;
 mod exec_control;
 mod exec_input;
 mod exec_journals;

@@ -269,6 +269,22 @@ async fn only_who_may_passes(server: &TestServer) {
         "{}",
         passes.text()
     );
+    // Cookies that are not ASCII are no reason to look no further.
+    let cookies = [b"name=Jos\xc3\xa9; ", pass.as_bytes()].concat();
+    let request = Request::get("/")
+        .header("host", &here)
+        .header("cookie", &cookies[..]);
+    let answer = client
+        .send(request.body(Full::new(Bytes::new())).unwrap())
+        .await;
+    assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+    // A form of a page that sends no referrer.
+    let form = [
+        ("cookie", pass),
+        ("sec-fetch-site", "same-origin"),
+        ("origin", "null"),
+    ];
+    assert_eq!(get(&here, &form).await.status.as_u16(), 200);
     get(&there, &[("cookie", pass)])
         .await
         .expect_problem(401, "unauthorized", &[]);

@@ -1,8 +1,10 @@
 //! What runs in a sandbox.
 
+use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::support::backend::on_backends;
+use crate::support::api::id;
+use crate::support::backend::{Backend, on_backends};
 use crate::support::http::Client;
 use crate::support::server::TestServer;
 use crate::support::wait::{LONG, until};
@@ -133,3 +135,48 @@ async fn what_is_not_there_cannot_be_signalled(server: &TestServer) {
     );
 }
 on_backends!(what_is_not_there_cannot_be_signalled: process, embedded);
+
+async fn what_is_used_is_told(server: &TestServer) {
+    let client = &server.client;
+    let wish = json!({"memory": "128m", "pids": 64});
+    let session = id(&client.create(wish).await);
+    let exec = Client::path(&session, "/execs/busy");
+    let line = "sleep 1000 & head -c 20000000 /dev/zero | tail -c 20000000 >/tmp/held; while :; do :; done";
+    client
+        .put(&exec, &json!({"shell": line, "background": true}))
+        .await
+        .expect(201);
+    let path = Client::path(&session, "/stats");
+    let stats = until("it is busy", LONG, async || {
+        let stats = client.get(&path).await.expect(200);
+        (stats["cpu_ms"].as_u64() > Some(200)).then_some(stats)
+    })
+    .await;
+    let of = |name: &str| stats[name].as_u64().unwrap_or_default();
+    assert!(of("memory") > 0 && of("pids") >= 2, "{stats}");
+    assert!(
+        of("disk_total") >= of("disk_used") && of("disk_used") > 0,
+        "{stats}"
+    );
+    if server.backend != Backend::Process {
+        assert_eq!(
+            (of("memory_limit"), of("pids_limit")),
+            (128 << 20, 64),
+            "{stats}"
+        );
+    }
+    let headers = [("accept", "application/x-ndjson")];
+    let path = format!("{path}?interval=100ms");
+    let streamed = client.stream(Method::GET, &path, &headers, None).await;
+    let mut streamed = streamed.unwrap_or_else(|answer| panic!("{answer:?}"));
+    let mut last = stats["cpu_ms"].as_u64();
+    for _ in 0..3 {
+        let now = streamed.next().await.expect("it goes on")["cpu_ms"].as_u64();
+        assert!(now >= last && now.is_some(), "{now:?} after {last:?}");
+        last = now;
+    }
+    let often = client.get(&path.replace("100ms", "1ms")).await;
+    let problem = often.expect_problem(400, "invalid_request", &["100ms"]);
+    assert_eq!(problem["field"], "interval");
+}
+on_backends!(what_is_used_is_told: docker, podman, process, embedded, crun);

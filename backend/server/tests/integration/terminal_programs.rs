@@ -367,6 +367,32 @@ async fn output_is_read_as_far_as_it_is_kept(server: &TestServer) {
 }
 on_backends!(output_is_read_as_far_as_it_is_kept: process, embedded);
 
+/// A line that is not finished yet is waited for, and reading output holds no program up.
+async fn a_program_is_neither_cut_short_nor_held_up(server: &TestServer) {
+    let client = &server.client;
+    let session = client.session().await;
+    let line = "printf 'total: 12'; sleep 0.03; echo 34; read go; while :; do echo line; done";
+    let t = terminal(client, &session, line).await;
+    let wish = json!({"regex": r"^total: (\d+)$", "since": 0});
+    assert_eq!(wait(client, &t, wish).await["groups"], json!(["1234"]));
+    give(client, &t, json!({"keys": ["Enter"]})).await;
+    let offset = async || client.get(&t).await.expect(200)["offset"].as_u64();
+    until("the journal is full", LONG, async || {
+        (offset().await > Some(2 << 20)).then_some(())
+    })
+    .await;
+    let address = format!("{t}/output");
+    let stalled = client.stream(Method::GET, &address, &[], None).await;
+    let stalled = stalled.unwrap_or_else(|answer| panic!("{answer:?}"));
+    let before = offset().await.unwrap_or_default();
+    until("it goes on", LONG, async || {
+        (offset().await > Some(before + (4 << 20))).then_some(())
+    })
+    .await;
+    drop(stalled);
+}
+on_backends!(a_program_is_neither_cut_short_nor_held_up: process, docker);
+
 async fn nonsense_is_refused_by_name(server: &TestServer) {
     let client = &server.client;
     let session = client.session().await;

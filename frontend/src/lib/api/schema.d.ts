@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tells what happens to all sessions and in them: a page, or a stream of what happens from now on.
+         * @description What happened while the server was not there is not told; `GET /sessions` has what became of them.
+         */
+        get: operations["all"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/images": {
         parameters: {
             query?: never;
@@ -160,6 +180,23 @@ export interface paths {
         head?: never;
         /** Changes a session's name, labels and deadlines. */
         patch: operations["change"];
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells what happens to one session and in it, as `/events` does. A stream ends with the session. */
+        get: operations["of_session"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/sessions/{id}/execs": {
@@ -443,6 +480,23 @@ export interface paths {
         put?: never;
         /** Starts a stopped session again. */
         post: operations["start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells what a session uses: once, or with `application/x-ndjson` or `text/event-stream` again and again. */
+        get: operations["stats"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -774,6 +828,12 @@ export interface components {
              * @description The number of its owner.
              */
             uid: number;
+        };
+        /** @description What has happened, the oldest first. */
+        EventPage: {
+            data: components["schemas"]["SessionEvent"][];
+            /** @description `since` for what comes after. */
+            next: string;
         };
         /** @description A command, running or ended. */
         Exec: {
@@ -1446,8 +1506,8 @@ export interface components {
             cols: number;
             /** @description The colour of the text: `#rrggbb`. */
             fg?: string | null;
-            /** @description Where they lead (OSC 8). */
-            link?: string | null;
+            /** @description Where they lead: a place among `links`, from 0. */
+            link?: number | null;
             /**
              * @description How else they look: `bold`, `dim`, `italic`, `blink`, `inverse`, `invisible`, `strike`, `overline`, and
              *     `underline`, `double-underline`, `curly-underline`, `dotted-underline` or `dashed-underline`.
@@ -1561,6 +1621,109 @@ export interface components {
             /** @description The user that was asked for; null for the image's own. */
             user?: string | null;
         };
+        /** @description Something that has happened. */
+        SessionEvent: components["schemas"]["SessionEventKind"] & {
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            at?: string | null;
+            /** @description Its id; `since` for what comes after it. Null for what is told in passing. */
+            id?: string | null;
+            /** @description To which session. */
+            session?: string | null;
+        };
+        /** @description What has happened. */
+        SessionEventKind: {
+            /** @enum {string} */
+            type: "session_created";
+        } | {
+            /** @description A sentence for people. */
+            message?: string | null;
+            /** @description A stable word for why. */
+            reason: string;
+            /** @description Which. */
+            state: components["schemas"]["State"];
+            /** @enum {string} */
+            type: "session_state";
+        } | {
+            /**
+             * Format: int64
+             * @description Bytes done.
+             */
+            current: number;
+            /** @description A stable word. */
+            step: string;
+            /**
+             * Format: int64
+             * @description Bytes to do, as far as known.
+             */
+            total?: number | null;
+            /** @enum {string} */
+            type: "session_progress";
+        } | {
+            /** @enum {string} */
+            type: "session_deleted";
+        } | {
+            /** @description How. */
+            exit: components["schemas"]["Exit"];
+            /** @enum {string} */
+            type: "main_ended";
+        } | {
+            /** @description What runs, the beginning of it. */
+            argv: string[];
+            /** @description Its name. */
+            exec: string;
+            /** @enum {string} */
+            type: "exec_started";
+        } | {
+            /** @description What it has written. */
+            ends: components["schemas"]["Places"];
+            /** @description Its name. */
+            exec: string;
+            /** @description How. */
+            exit: components["schemas"]["Exit"];
+            /** @enum {string} */
+            type: "exec_ended";
+        } | {
+            /** @description What runs in it, the beginning of it. */
+            argv: string[];
+            /** @description Its name. */
+            terminal: string;
+            /** @enum {string} */
+            type: "terminal_opened";
+        } | {
+            /** @description How. */
+            exit: components["schemas"]["Exit"];
+            /** @description Its name. */
+            terminal: string;
+            /** @enum {string} */
+            type: "terminal_ended";
+        } | {
+            /** @description Its name. */
+            terminal: string;
+            /** @enum {string} */
+            type: "terminal_closed";
+        } | {
+            /**
+             * Format: int64
+             * @description How many events.
+             */
+            count: number;
+            /** @enum {string} */
+            type: "dropped";
+        } | {
+            /**
+             * Format: int64
+             * @description How many; null when they are those of a server before this one.
+             */
+            missed?: number | null;
+            /** @enum {string} */
+            type: "gap";
+        } | {
+            /** @enum {string} */
+            type: "heartbeat";
+        };
         /** @description A page of sessions, the newest first. */
         SessionList: {
             data: components["schemas"]["Session"][];
@@ -1631,6 +1794,69 @@ export interface components {
          * @enum {string}
          */
         State: "creating" | "running" | "paused" | "stopping" | "stopped" | "failed" | "lost";
+        /** @description What a sandbox uses. */
+        Stats: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Milliseconds of CPU time that it has used.
+             */
+            cpu_ms: number;
+            /**
+             * Format: int64
+             * @description Bytes read from disks; null where the kernel does not count them.
+             */
+            disk_read?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of that file system.
+             */
+            disk_total: number;
+            /**
+             * Format: int64
+             * @description Bytes used on the file system that its root is on.
+             */
+            disk_used: number;
+            /**
+             * Format: int64
+             * @description Bytes written to disks.
+             */
+            disk_written?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of memory in use.
+             */
+            memory: number;
+            /**
+             * Format: int64
+             * @description The most bytes of memory; null where there is no limit.
+             */
+            memory_limit?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes received over the network; null where it has none of its own.
+             */
+            network_received?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes sent.
+             */
+            network_sent?: number | null;
+            /**
+             * Format: int64
+             * @description Processes and threads.
+             */
+            pids: number;
+            /**
+             * Format: int64
+             * @description The most of them; null where there is no limit.
+             */
+            pids_limit?: number | null;
+        };
         /** @description How far a command's input has come. */
         Stdin: {
             /**
@@ -1716,6 +1942,8 @@ export interface components {
             history: number;
             /** @description The lines. */
             lines: components["schemas"]["ScreenLine"][];
+            /** @description Where links in them lead (OSC 8). */
+            links: string[];
             /**
              * Format: int64
              * @description Output before this offset has been drawn.
@@ -1853,6 +2081,47 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    all: {
+        parameters: {
+            query?: {
+                /** @description Those behind this one, from `id` or `next`. Without, a stream begins now, and a page with the oldest that is kept. */
+                since?: string;
+                /** @description Of these types only, with commas between them. */
+                types?: string;
+                /** @description Of JSON: at most so many, 1 to 1000; 100 when absent. */
+                limit?: number;
+                /** @description Of JSON: how long to wait when there is nothing yet, such as `30s`; at most `1m`, not at all when absent. */
+                wait?: string;
+            };
+            header?: {
+                /** @description As `since`, from a browser that comes back */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                    "application/x-ndjson": components["schemas"]["SessionEvent"];
+                    "text/event-stream": components["schemas"]["SessionEvent"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list: {
         parameters: {
             query?: never;
@@ -2297,6 +2566,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    of_session: {
+        parameters: {
+            query?: {
+                /** @description Those behind this one, from `id` or `next`. Without, a stream begins now, and a page with the oldest that is kept. */
+                since?: string;
+                /** @description Of these types only, with commas between them. */
+                types?: string;
+                /** @description Of JSON: at most so many, 1 to 1000; 100 when absent. */
+                limit?: number;
+                /** @description Of JSON: how long to wait when there is nothing yet, such as `30s`; at most `1m`, not at all when absent. */
+                wait?: string;
+            };
+            header?: {
+                /** @description As `since`, from a browser that comes back */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                    "application/x-ndjson": components["schemas"]["SessionEvent"];
+                    "text/event-stream": components["schemas"]["SessionEvent"];
                 };
             };
             default: {
@@ -3138,6 +3451,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stats: {
+        parameters: {
+            query?: {
+                /** @description How often a stream tells: `100ms` at least, `2s` when absent. */
+                interval?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                    "application/x-ndjson": components["schemas"]["Stats"];
+                    "text/event-stream": components["schemas"]["Stats"];
                 };
             };
             default: {

@@ -119,6 +119,7 @@ pub async fn attach(
         restart: params.restart.unwrap_or(false),
         yields: params.yields.unwrap_or(false),
         types: false,
+        lags: false,
     };
     let max = if framed { MAX_FRAMED } else { MAX_PLAIN };
     let upgrade = upgrade

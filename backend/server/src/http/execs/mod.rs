@@ -18,9 +18,10 @@ use shellport_wire::agent::{self as wire, RefusalCode, Request};
 use utoipa::{IntoParams, ToSchema};
 
 use self::event::events;
-pub(super) use self::event::{ExecEvent, Teller};
+pub(super) use self::event::{ExecEvent, Places, Teller};
 use self::one::{Exec, look_at};
 pub(super) use self::outcome::{ExecOutcome, collect};
+pub(super) use self::output::wait;
 pub(super) use self::run::{LINGER, Run, Told};
 pub(super) use self::stdin::{connect as connect_input, discard};
 pub(super) use self::wish::{RunExec, Wish, milliseconds};

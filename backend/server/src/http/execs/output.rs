@@ -147,7 +147,8 @@ async fn page(
     })
 }
 
-fn wait(text: Option<&str>) -> Result<Duration, Problem> {
+/// How long a page may wait, as a caller says.
+pub fn wait(text: Option<&str>) -> Result<Duration, Problem> {
     let Some(text) = text else {
         return Ok(Duration::ZERO);
     };

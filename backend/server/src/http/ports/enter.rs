@@ -1,12 +1,15 @@
 //! How a browser comes to a port: with a ticket in the address's fragment, which no request has, and for which it gets
 //! a pass.
 
+use std::time::Duration;
+
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 
 use super::gate::{At, COOKIE, STYLE};
 use crate::auth::pass;
@@ -15,6 +18,9 @@ use crate::http::problem::Problem;
 
 /// Where it comes.
 pub const PATH: &str = "/.shellport/enter";
+
+/// How long a ticket may take to come. Whoever brings it has not shown any right yet.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most bytes of a ticket.
 const MAX_TICKET: usize = 256;
@@ -33,8 +39,9 @@ pub async fn serve(app: &App, at: &At, request: Request) -> Result<Response, Pro
         Method::GET => Ok(page()),
         Method::POST => {
             let headers = request.headers().clone();
-            let body = to_bytes(request.into_body(), MAX_TICKET).await;
-            let body = body.map_err(|_| Problem::invalid("the body: it is no ticket"))?;
+            let body = timeout(PATIENCE, to_bytes(request.into_body(), MAX_TICKET)).await;
+            let body = body.ok().and_then(Result::ok);
+            let body = body.ok_or_else(|| Problem::invalid("the body: it is no ticket"))?;
             let ticket = String::from_utf8_lossy(&body);
             let grant = app.port_tickets.redeem(&ticket);
             if !grant.is_some_and(|grant| grant.session == at.session && grant.port == at.port) {

@@ -96,6 +96,8 @@ fn check_origin(at: &At, request: &Request) -> Result<(), Problem> {
         && text("sec-fetch-dest") == Some("document");
     let is_foreign = match text("sec-fetch-site") {
         Some("same-site" | "cross-site") => !leads,
+        // No page can say so itself, and a form without a referrer has no origin that could be compared.
+        Some("same-origin" | "none") => false,
         _ => text("origin").is_some_and(|origin| !is_own(origin)),
     };
     if is_foreign {
@@ -112,20 +114,25 @@ fn check_origin(at: &At, request: &Request) -> Result<(), Problem> {
 /// Lets a request pass that has the token or a pass, neither of which goes on to the sandbox.
 fn authorize(app: &App, at: &At, headers: &mut HeaderMap) -> Result<(), Problem> {
     let mut passes = false;
-    let mut others: Vec<String> = Vec::new();
+    let mut others: Vec<&[u8]> = Vec::new();
     for cookies in headers.get_all(header::COOKIE) {
-        for cookie in cookies.to_str().unwrap_or_default().split(';') {
-            match cookie.trim().split_once('=') {
-                Some((COOKIE, pass)) => {
-                    passes |= pass::is_valid(&app.token, &at.session, at.port, pass);
+        // They are not always ASCII.
+        for cookie in cookies.as_bytes().split(|byte| *byte == b';') {
+            let cookie = cookie.trim_ascii();
+            let pass = cookie.strip_prefix(COOKIE.as_bytes());
+            match pass.and_then(|it| it.strip_prefix(b"=")) {
+                Some(pass) => {
+                    let pass = String::from_utf8_lossy(pass);
+                    passes |= pass::is_valid(&app.token, &at.session, at.port, &pass);
                 }
-                _ if cookie.trim().is_empty() => {}
-                _ => others.push(cookie.trim().to_owned()),
+                None if cookie.is_empty() => {}
+                None => others.push(cookie),
             }
         }
     }
+    let others = others.join(&b"; "[..]);
     headers.remove(header::COOKIE);
-    if let Ok(value) = HeaderValue::from_str(&others.join("; "))
+    if let Ok(value) = HeaderValue::from_bytes(&others)
         && !others.is_empty()
     {
         headers.insert(header::COOKIE, value);

@@ -148,7 +148,7 @@ fn ports(answer: Answer) -> Result<Vec<Listener>, Problem> {
     match answer {
         Answer::Ports { ports } => Ok(ports),
         Answer::Failed(failure) => Err(problem(failure)),
-        Answer::Done | Answer::Process(_) => Err(nonsense("not the ports that were asked for")),
+        _ => Err(nonsense("not the ports that were asked for")),
     }
 }
 

@@ -1,6 +1,9 @@
 //! HTTP to a port of a sandbox. Requests and answers stream, and nothing is followed: an answer that leads elsewhere
 //! is the browser's to take, from an origin that has no rights here.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
@@ -10,7 +13,9 @@ use axum::response::Response;
 use hyper::client::conn::http1;
 use hyper::upgrade::{self, OnUpgrade};
 use hyper_util::rt::TokioIo;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, split};
+use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 
 use super::connect;
 use super::gate::{At, COOKIE};
@@ -19,8 +24,15 @@ use crate::http::attach::place;
 use crate::http::problem::Problem;
 use crate::session::Session;
 
-/// What is between two hops only (RFC 9110, 7.6.1), and what would lead a browser to another host in this one's name.
-const DROPPED: [&str; 8] = [
+/// How long what listens may leave bytes that are for it unread.
+const UNREAD: Duration = Duration::from_mins(1);
+
+/// How long one side of a changed protocol may go on when the other has ended.
+const HALF: Duration = Duration::from_secs(10);
+
+/// What is between two hops only (RFC 9110, 7.6.1), and what would reach beyond this host: lead a browser elsewhere in
+/// its name, or take other hosts' cookies from it.
+const DROPPED: [&str; 9] = [
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
@@ -29,6 +41,7 @@ const DROPPED: [&str; 8] = [
     "trailer",
     "transfer-encoding",
     "alt-svc",
+    "clear-site-data",
 ];
 
 /// Sends a request on to a port, and returns its answer.
@@ -40,7 +53,10 @@ pub async fn forward(
 ) -> Result<Response, Problem> {
     let in_use = session.activity().begin();
     let stream = connect(app, session, at.port).await?;
-    let handshake = http1::handshake(TokioIo::new(stream)).await;
+    let mut stream = TimeoutStream::new(stream);
+    // As long as a body cannot be written, nobody notices that its client has gone.
+    stream.set_write_timeout(Some(UNREAD));
+    let handshake = http1::handshake(TokioIo::new(Box::pin(stream))).await;
     let (mut sender, connection) = handshake.map_err(|error| failed(at, &error))?;
     let cut = app.cut.clone();
     app.connections.spawn(async move {
@@ -86,8 +102,8 @@ fn switch(app: &App, session: &Session, ours: OnUpgrade, theirs: OnUpgrade) -> R
     app.connections.spawn(async move {
         let both = async {
             let (ours, theirs) = tokio::try_join!(ours, theirs).ok()?;
-            let (mut ours, mut theirs) = (TokioIo::new(ours), TokioIo::new(theirs));
-            copy_bidirectional(&mut ours, &mut theirs).await.ok()
+            both_ways(TokioIo::new(ours), TokioIo::new(theirs)).await;
+            Some(())
         };
         tokio::select! {
             _ = both => {}
@@ -96,6 +112,25 @@ fn switch(app: &App, session: &Session, ours: OnUpgrade, theirs: OnUpgrade) -> R
         drop((place, in_use));
     });
     Ok(())
+}
+
+/// Copies until both have ended, or one has and the other does not follow.
+async fn both_ways(ours: impl AsyncRead + AsyncWrite, theirs: impl AsyncRead + AsyncWrite) {
+    let (mut from_us, mut to_us) = split(ours);
+    let (mut from_them, mut to_them) = split(theirs);
+    let up = async {
+        let _ended = copy(&mut from_us, &mut to_them).await;
+        let _ = to_them.shutdown().await;
+    };
+    let down = async {
+        let _ended = copy(&mut from_them, &mut to_us).await;
+        let _ = to_us.shutdown().await;
+    };
+    let (mut up, mut down) = (pin!(up), pin!(down));
+    tokio::select! {
+        () = &mut up => drop(timeout(HALF, down).await),
+        () = &mut down => drop(timeout(HALF, up).await),
+    }
 }
 
 fn wants_upgrade(headers: &HeaderMap) -> bool {
@@ -176,20 +211,18 @@ fn clean(headers: &mut HeaderMap, upgrades: bool) {
 
 /// A cookie that a sandbox sets, for its own host and no other; none when it would be a pass.
 fn own_cookie(cookie: &HeaderValue) -> Option<HeaderValue> {
-    let text = cookie.to_str().ok()?;
-    let mut parts = text.split(';');
+    let name = |part: &[u8]| {
+        let name = part.split(|byte| *byte == b'=').next().unwrap_or_default();
+        name.trim_ascii().to_ascii_lowercase()
+    };
+    let mut parts = cookie.as_bytes().split(|byte| *byte == b';');
     let pair = parts.next()?;
-    if pair.split('=').next()?.trim() == COOKIE {
+    if name(pair) == COOKIE.as_bytes() {
         return None;
     }
-    let is_domain = |part: &&str| {
-        let name = part.split('=').next().unwrap_or_default();
-        name.trim().eq_ignore_ascii_case("domain")
-    };
-    let kept: Vec<&str> = std::iter::once(pair)
-        .chain(parts.filter(|part| !is_domain(part)))
-        .collect();
-    HeaderValue::from_str(&kept.join(";")).ok()
+    let attributes = parts.filter(|part| name(part) != b"domain");
+    let kept: Vec<&[u8]> = std::iter::once(pair).chain(attributes).collect();
+    HeaderValue::from_bytes(&kept.join(&b";"[..])).ok()
 }
 
 fn failed(at: &At, error: &hyper::Error) -> Problem {

@@ -117,8 +117,8 @@ impl TypeInput {
     fn bytes(&self, brackets: bool, application: bool) -> Result<Vec<u8>, Problem> {
         let mut bytes = Vec::new();
         if self.paste && brackets {
-            // Nothing that is pasted ends the brackets.
-            let text = self.text.replace(BRACKETS[1], "");
+            // Nothing that is pasted ends the brackets: an escape is shown and does nothing.
+            let text = self.text.replace('\x1b', "\u{241b}");
             bytes.extend([BRACKETS[0], &text, BRACKETS[1]].concat().into_bytes());
         } else {
             bytes.extend_from_slice(self.text.as_bytes());
@@ -139,5 +139,35 @@ impl TypeInput {
             return Err(Problem::invalid(detail).with_field("text"));
         }
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_pasted_gets_out_of_its_brackets() {
+        let typed = TypeInput {
+            text: "\x1b[20\x1b[201~1~rm -rf x\n".to_owned(),
+            paste: true,
+            keys: vec!["Up".to_owned()],
+            ..TypeInput::default()
+        };
+        let bytes = String::from_utf8(typed.bytes(true, true).unwrap()).unwrap();
+        let inside = bytes.strip_prefix(BRACKETS[0]).unwrap();
+        let (inside, behind) = inside.split_once(BRACKETS[1]).unwrap();
+        assert!(
+            inside.ends_with("rm -rf x\n") && !inside.contains('\x1b'),
+            "{inside:?}"
+        );
+        assert_eq!(behind, "\x1bOA");
+        // A program that does not ask for brackets gets it as it is.
+        assert!(
+            typed
+                .bytes(false, false)
+                .unwrap()
+                .starts_with(typed.text.as_bytes())
+        );
     }
 }

@@ -264,10 +264,11 @@ impl Joining {
                 since: None,
                 run: None,
                 client: None,
-                behind: Behind::Gap,
+                behind: Behind::Snapshot,
                 restart: false,
                 yields: true,
                 types: false,
+                lags: false,
             },
         }
     }
@@ -275,6 +276,17 @@ impl Joining {
     /// At this offset, if it is given.
     fn since(mut self, since: Option<u64>) -> Self {
         self.attach.since = since;
+        // Whoever looks at the screen needs all of it, and whoever reads on from a place, what comes next.
+        self.attach.behind = match since {
+            Some(_) => Behind::Gap,
+            None => Behind::Snapshot,
+        };
+        self
+    }
+
+    /// As one for whom the program does not wait.
+    fn lagging(mut self) -> Self {
+        self.attach.lags = true;
         self
     }
 

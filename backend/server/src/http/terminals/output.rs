@@ -1,6 +1,7 @@
 //! `/api/v1/sessions/{id}/terminals/{terminal}/output`: what a terminal has put out.
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -12,13 +13,20 @@ use serde::Deserialize;
 use shellport_screen::Plain;
 use shellport_wire::agent::{self as wire, Request};
 use shellport_wire::viewer::Start;
+use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::{Joining, ask, missing, nonsense};
-use crate::agent::{News, Watch};
+use crate::agent::{AgentError, News, Watch};
 use crate::http::App;
 use crate::http::extract::{InPath, Names, Params};
 use crate::http::problem::Problem;
+
+/// How long the agent may take to say what it has.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How much of a line may still change, in bytes.
+const LINE: usize = 4 * 1024;
 
 /// Which part of the output.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -68,13 +76,16 @@ pub async fn read(
             return Err(problem.with_field(field));
         }
     }
-    let mut watch = Joining::new(&terminal)
-        .since(Some(from))
-        .join(&app, &session)
-        .await?;
+    let joining = Joining::new(&terminal).since(Some(from)).lagging();
+    let mut watch = joining.join(&app, &session).await?;
     if watch.hello.start == Start::Gap {
         // What is the first thing that it says.
-        while !matches!(watch.next().await?, News::Gap(_)) {}
+        let gap = async {
+            while !matches!(watch.next().await?, News::Gap(_)) {}
+            Ok::<_, AgentError>(())
+        };
+        let gap = timeout(ANSWER, gap).await;
+        gap.unwrap_or(Err(AgentError::Silent))?;
         if params.from.is_some() {
             let detail = format!(
                 "from: it is {from}, and what is kept begins at {}",
@@ -122,7 +133,8 @@ impl Reading {
                     // What comes next may still change the end of the last line.
                     let text = plain.text();
                     let whole = if self.watch.offset < self.to {
-                        text.rfind('\n').map_or(0, |last| last + 1)
+                        let last = text.rfind('\n').map_or(0, |last| last + 1);
+                        last.max(text.floor_char_boundary(text.len().saturating_sub(LINE)))
                     } else {
                         text.len()
                     };

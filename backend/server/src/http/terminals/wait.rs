@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use utoipa::ToSchema;
 
 use super::Joining;
-use super::screen::drawn;
+use super::screen::{draw, drawn, resize};
 use crate::agent::{News, Watch};
 use crate::http::App;
 use crate::http::extract::{Body, InPath, Names};
@@ -23,6 +23,9 @@ use crate::policy::resolve_time;
 
 /// How long it waits, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a match at the end of what has come may go on.
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// How much of the output is looked at together, in bytes of text.
 const KEPT: usize = 64 * 1024;
@@ -132,13 +135,15 @@ pub async fn wait(
         sought,
         screen,
         plain: Plain::default(),
+        context: 0,
         missed: 0,
+        pending: None,
     };
     let waited = tokio::select! {
         waited = timeout(limit, wait.until(&mut watch)) => waited,
         () = app.draining.cancelled() => return Err(Problem::shutting_down()),
     };
-    let over = waited.unwrap_or_else(|_| Ok(Over::of(WaitReason::Timeout)))?;
+    let over = waited.unwrap_or_else(|_| Ok(wait.over(WaitReason::Timeout)))?;
     Ok(Json(wait.tell(over, watch.offset)))
 }
 
@@ -185,10 +190,10 @@ impl Sought {
         })
     }
 
-    /// The first of them in `text`: which it is, and where.
-    fn find(&self, text: &str) -> Option<Found> {
+    /// The first of them in `text`, of which the first `context` bytes are only what comes before: which it is, and where.
+    fn find(&self, text: &str, context: usize) -> Option<Found> {
         let place = self.text.as_deref().and_then(|sought| {
-            let from = text.find(sought)?;
+            let from = context + text.get(context..)?.find(sought)?;
             Some(Found {
                 reason: WaitReason::Text,
                 place: from..from + sought.len(),
@@ -196,7 +201,7 @@ impl Sought {
             })
         });
         let matched = self.regex.as_ref().and_then(|regex| {
-            let captures = regex.captures(text)?;
+            let captures = regex.captures_at(text, context)?;
             let groups = captures.iter().skip(1);
             Some(Found {
                 reason: WaitReason::Regex,
@@ -226,6 +231,8 @@ struct Over {
     /// Up to where the output is that came before it, and the offset behind it; all that came when absent.
     place: Option<(usize, u64)>,
     exit: Option<Exit>,
+    /// Nothing that comes next changes it. What matches up to the end of what has come may go on.
+    is_settled: bool,
 }
 
 impl Over {
@@ -236,11 +243,13 @@ impl Over {
             groups: Vec::new(),
             place: None,
             exit: None,
+            is_settled: true,
         }
     }
 
     fn found(found: Found, text: &str, offset: Option<u64>) -> Self {
         Self {
+            is_settled: found.reason == WaitReason::Text || found.place.end < text.len(),
             matched: text.get(found.place.clone()).map(str::to_owned),
             place: offset.map(|offset| (found.place.start, offset)),
             groups: found.groups,
@@ -254,62 +263,111 @@ struct Wait {
     /// As long as what it shows counts.
     screen: Option<Screen>,
     plain: Plain,
+    /// How much of it is kept only so that a line does not begin where it was cut.
+    context: usize,
     missed: u64,
+    /// What has been found, and since when something has.
+    pending: Option<(Over, Instant)>,
 }
 
 impl Wait {
     async fn until(&mut self, watch: &mut Watch) -> Result<Over, Problem> {
         let mut quiet_since = Instant::now();
-        if let Some(over) = self.look() {
-            return Ok(over);
-        }
+        self.look();
         loop {
+            let over = match &self.pending {
+                Some((over, since)) => {
+                    if over.is_settled || self.plain.text().len() > KEPT {
+                        return Ok(self.over(WaitReason::Timeout));
+                    }
+                    Some(*since + SETTLING)
+                }
+                None => None,
+            };
             let quiet = self.sought.idle.map(|idle| quiet_since + idle);
             let news = tokio::select! {
                 news = watch.next() => news?,
-                () = at(quiet) => return Ok(Over::of(WaitReason::Idle)),
+                () = at(over) => return Ok(self.over(WaitReason::Timeout)),
+                () = at(quiet) => return Ok(self.over(WaitReason::Idle)),
             };
             match news {
                 News::Output(offset, bytes) => {
                     quiet_since = Instant::now();
                     self.plain.advance(&bytes, offset);
+                    self.context = self.context.min(self.plain.text().len());
                     if let Some(screen) = &mut self.screen {
-                        screen.advance(&bytes);
-                        screen.take_answers();
+                        draw(screen, &bytes).await?;
                     }
-                    if let Some(over) = self.look() {
-                        return Ok(over);
+                    self.look();
+                    if self.pending.is_none() {
+                        self.forget();
                     }
-                    self.plain.forget(KEPT);
                 }
                 News::Size(size) => {
                     if let Some(screen) = &mut self.screen {
-                        screen.resize(size.cols, size.rows);
+                        resize(screen, size).await?;
                     }
+                }
+                // What comes next does not follow what came before.
+                News::Screen(..) | News::Gap(_) if self.pending.is_some() => {
+                    return Ok(self.over(WaitReason::Timeout));
                 }
                 News::Screen(size, bytes) => {
+                    self.begin_anew();
                     if let Some(screen) = &mut self.screen {
                         *screen = Screen::new(size.cols, size.rows);
-                        screen.advance(&bytes);
-                        screen.take_answers();
+                        draw(screen, &bytes).await?;
                     }
+                    self.look();
                 }
-                News::Gap(bytes) => self.missed += bytes,
+                News::Gap(bytes) => {
+                    self.begin_anew();
+                    self.missed += bytes;
+                }
                 News::Exit(exit) => {
-                    return Ok(Over {
-                        exit: Some(exit.into()),
-                        ..Over::of(WaitReason::Exit)
-                    });
+                    let mut over = self.over(WaitReason::Exit);
+                    if over.reason == WaitReason::Exit {
+                        over.exit = Some(exit.into());
+                    }
+                    return Ok(over);
                 }
                 News::Applied | News::Nothing => {}
             }
         }
     }
 
+    /// The end of the wait: what has been found, or else this.
+    fn over(&mut self, reason: WaitReason) -> Over {
+        let found = self.pending.take().map(|(over, _)| over);
+        found.unwrap_or_else(|| Over::of(reason))
+    }
+
+    /// Looks for what is waited for. What was found before may have gone on, or have turned out to be something else.
+    fn look(&mut self) {
+        let since = self.pending.take().map(|(_, since)| since);
+        let found = self.find();
+        self.pending = found.map(|over| (over, since.unwrap_or_else(Instant::now)));
+    }
+
+    /// Forgets what is too much, but for the character before it.
+    fn forget(&mut self) {
+        let before = self.plain.text().len();
+        self.plain.forget(KEPT);
+        if self.plain.text().len() < before {
+            let first = self.plain.text().chars().next();
+            self.context = first.map_or(0, char::len_utf8);
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.plain = Plain::default();
+        self.context = 0;
+    }
+
     /// What is there of what is waited for.
-    fn look(&self) -> Option<Over> {
+    fn find(&self) -> Option<Over> {
         let text = self.plain.text();
-        if let Some(found) = self.sought.find(text) {
+        if let Some(found) = self.sought.find(text, self.context) {
             let offset = self.plain.offset(found.place.end.saturating_sub(1));
             return Some(Over::found(found, text, offset));
         }
@@ -325,7 +383,7 @@ impl Wait {
             return Some(Over::of(WaitReason::Prompt));
         }
         let shown = screen.shown_text();
-        let found = self.sought.find(&shown)?;
+        let found = self.sought.find(&shown, 0)?;
         Some(Over::found(found, &shown, None))
     }
 
@@ -364,11 +422,12 @@ mod tests {
             ..WaitForTerminal::default()
         };
         let sought = Sought::new(wish(Some("b"), "^(c)(x)?")).unwrap();
-        assert!(sought.find("a c").is_none());
-        let found = sought.find("a\nc b").unwrap();
+        assert!(sought.find("a c", 0).is_none());
+        assert!(sought.find("xc", 1).is_none(), "no line begins there");
+        let found = sought.find("a\nc b", 0).unwrap();
         assert_eq!((found.reason, found.place), (WaitReason::Regex, 2..3));
         assert_eq!(found.groups, [Some("c".to_owned()), None]);
-        assert_eq!(sought.find("b\nc").unwrap().reason, WaitReason::Text);
+        assert_eq!(sought.find("b\nc", 0).unwrap().reason, WaitReason::Text);
         let field = |wish| Sought::new(wish).err().unwrap().field;
         assert_eq!(field(wish(None, "(")).as_deref(), Some("regex"));
         assert_eq!(

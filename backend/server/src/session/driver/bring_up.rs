@@ -31,13 +31,12 @@ impl Driver {
     pub(super) async fn bring_up(&mut self, create: bool) -> bool {
         match self.try_bring_up(create).await {
             Ok(link) => {
-                self.lifeline = Some(link);
+                self.listen(link).await;
                 self.publish(|view| view.progress = None);
                 let started = self.apply(Event::Started, "ready", None).await;
                 if let Err(error) = started {
                     tracing::error!(session.id = %self.record().id, %error, "cannot be recorded");
                 }
-                self.ask_main().await;
                 true
             }
             Err(Interrupted::Failed(error)) => {
@@ -75,14 +74,12 @@ impl Driver {
         } else {
             "Starting the sandbox"
         };
-        self.publish(|view| {
-            view.progress = Some(Progress {
-                step: "starting_sandbox",
-                message: message.to_owned(),
-                current: 0,
-                total: None,
-            });
-        });
+        self.progress(Some(Progress {
+            step: "starting_sandbox",
+            message: message.to_owned(),
+            current: 0,
+            total: None,
+        }));
         // An engine that has begun to make a container finishes it, whoever still listens. So this
         // is waited for, and a delete comes after it.
         let made = if create {
@@ -123,7 +120,7 @@ impl Driver {
                 },
                 Ok(()) = progress.changed() => {
                     let latest = progress.borrow_and_update().clone();
-                    self.publish(|view| view.progress = latest);
+                    self.progress(latest);
                 }
             }
         }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{CommandError, Driver, Reply};
 use crate::agent;
+use crate::events::What;
 use crate::id::SessionId;
 use crate::runtime::{Runtime, RuntimeError, SandboxState};
 use crate::session::state::{Event, State};
@@ -33,7 +34,8 @@ impl Driver {
             let request = Request::Shutdown { grace_ms };
             let limit = grace.saturating_add(Duration::from_secs(5));
             // It closes the connection when it is done; an answer is as good.
-            let _ = agent::ask(stream, &request, Some(limit)).await;
+            let asked = agent::ask(stream, &request, Some(limit));
+            let _ = self.listening(asked).await;
         }
         self.lifeline = None;
         // The connection may have ended before the processes have.
@@ -80,7 +82,7 @@ impl Driver {
             Ok(SandboxState::Running) => {
                 // Only the connection has ended, as when the engine was restarted.
                 if let Ok(link) = Self::greet(&self.runtime, &record).await {
-                    self.lifeline = Some(link);
+                    self.listen(link).await;
                     return;
                 }
                 let killed = self.runtime.kill(&record.id).await;
@@ -152,6 +154,7 @@ impl Driver {
             tracing::info!(session.id = %record.id, "deleted");
             self.slot = None;
             self.publish(|view| view.deleted = true);
+            self.tell(Timestamp::now(), What::Deleted);
         }
         if let Some(reply) = reply {
             let _ = reply.send(removed.map(|()| record));

@@ -9,20 +9,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use shellport_wire::agent::Happened;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
-use super::record::{Record, View};
+use super::record::{Progress, Record, View};
 use super::slots::Slot;
 use super::state::{Event, NoTransition, State};
-use crate::agent::{self, Link};
+use crate::agent::{Heard, Lifeline, Link};
+use crate::events::{Log, Valve, What};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::store::{Store, StoreError};
 
-/// How often the image's own command is asked after.
-const MAIN_POLL: Duration = Duration::from_secs(2);
+/// For how long a sandbox that tells too much is not listened to.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long an agent's last words may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often the progress of a making is told to those who follow events.
+const PROGRESS: Duration = Duration::from_millis(500);
 
 /// What a session can be asked for.
 #[derive(Debug)]
@@ -81,7 +89,13 @@ pub(super) struct Driver {
     pub view: watch::Sender<View>,
     pub stop_grace: Duration,
     /// The connection whose end says that the agent has ended.
-    pub lifeline: Option<Link>,
+    pub lifeline: Option<Lifeline>,
+    /// Where what happens is told.
+    pub events: Arc<Log>,
+    /// How much of that may come from the sandbox.
+    pub valve: Valve,
+    /// What was told last of the making, and when.
+    pub told: Option<(&'static str, Instant)>,
     /// Its place among the sessions that are allowed; given up when it is deleted.
     pub slot: Option<Slot>,
     /// Cancelled when the server ends; the sandbox goes on without a driver.
@@ -90,16 +104,17 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Drives the session until it is deleted or the server ends. A session in `creating` is made
-    /// first.
-    pub(super) async fn run(mut self) {
+    /// first; one that is taken over may have a connection to its agent.
+    pub(super) async fn run(mut self, link: Option<Link>) {
         if self.state() == State::Creating && !self.bring_up(true).await {
             return;
         }
-        match self.lifeline {
-            Some(_) => self.ask_main().await,
-            // Taken over, but its agent did not answer at once.
-            None if self.state() == State::Running => self.settle().await,
-            None => {}
+        if let Some(link) = link {
+            self.listen(link).await;
+        }
+        if self.state() == State::Running && self.lifeline.is_none() {
+            // Taken over, but its agent could not be reached at once.
+            self.settle().await;
         }
         loop {
             let deadline = self.deadline();
@@ -113,14 +128,19 @@ impl Driver {
                     None => return,
                 },
                 () = self.closing.cancelled() => return,
-                () = Self::ended(&mut self.lifeline) => self.settle().await,
+                heard = Self::heard(&mut self.lifeline), if self.valve.is_open() => {
+                    self.valve.take();
+                    if !self.note(heard) {
+                        self.settle().await;
+                    }
+                }
+                () = sleep(PAUSE), if !self.valve.is_open() => {}
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     if !self.expire().await {
                         return;
                     }
                 }
                 () = self.activity.changed() => {}
-                () = sleep(MAIN_POLL), if self.has_main() => self.ask_main().await,
             }
         }
     }
@@ -223,7 +243,15 @@ impl Driver {
             reason,
             "state"
         );
-        self.save(record).await
+        let what = What::State {
+            state: record.state,
+            reason: reason.to_owned(),
+            message: record.message.clone(),
+        };
+        let id = record.id.clone();
+        let saved = self.save(record).await;
+        self.events.tell(&id, now, what);
+        saved
     }
 
     /// Stores a record before anybody sees it.
@@ -239,30 +267,98 @@ impl Driver {
         self.view.send_modify(change);
     }
 
-    fn has_main(&self) -> bool {
-        let view = self.view.borrow();
-        let running = view.main.as_ref().is_some_and(|main| main.exit.is_none());
-        running && self.lifeline.is_some()
+    /// Publishes how far the making is, and tells of it now and then.
+    fn progress(&mut self, progress: Option<Progress>) {
+        if let Some(Progress {
+            step,
+            current,
+            total,
+            ..
+        }) = progress
+        {
+            let now = Instant::now();
+            let is_known = |(told, at): &(&str, Instant)| *told == step && now - *at < PROGRESS;
+            if !self.told.as_ref().is_some_and(is_known) {
+                self.told = Some((step, now));
+                let what = What::Progress {
+                    step,
+                    current,
+                    total,
+                };
+                self.tell(Timestamp::now(), what);
+            }
+        }
+        self.publish(|view| view.progress = progress);
     }
 
-    /// Asks the agent how the image's own command does.
-    async fn ask_main(&mut self) {
-        let Some(link) = &mut self.lifeline else {
-            return;
-        };
-        // When it does not answer, the end of the connection says so next.
-        if let Ok(status) = agent::status(link).await
-            && self.view.borrow().main != status.main
-        {
-            self.publish(|view| view.main = status.main);
+    fn tell(&self, at: Timestamp, what: What) {
+        self.events.tell(&self.view.borrow().record.id, at, what);
+    }
+
+    /// Follows the agent from now on.
+    async fn listen(&mut self, link: Link) {
+        let mut lifeline = Lifeline::new(link).await;
+        let status = lifeline.status().await;
+        self.lifeline = Some(lifeline);
+        if let Some(status) = status {
+            self.note(Heard::Status(status));
         }
     }
 
-    /// Returns when the agent has closed the connection, or says on it what was not asked for.
-    async fn ended(lifeline: &mut Option<Link>) {
+    /// What the agent says next; never anything when there is none.
+    async fn heard(lifeline: &mut Option<Lifeline>) -> Heard {
         match lifeline {
-            Some(link) => drop(link.reader.next().await),
+            Some(lifeline) => lifeline.next().await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Notes what the agent says; false when it has ended.
+    fn note(&mut self, heard: Heard) -> bool {
+        match heard {
+            Heard::Status(status) => {
+                if self.view.borrow().main != status.main {
+                    self.publish(|view| view.main = status.main);
+                }
+            }
+            Heard::Event(at_ms, happened) => {
+                if let Happened::MainEnded { exit } = &happened {
+                    let exit = exit.clone();
+                    self.publish(|view| {
+                        if let Some(main) = &mut view.main {
+                            main.exit = Some(exit);
+                        }
+                    });
+                }
+                let at = i64::try_from(at_ms).map(Timestamp::from_millisecond);
+                let at = at.ok().and_then(Result::ok).unwrap_or_else(Timestamp::now);
+                self.tell(at, What::inside(happened));
+            }
+            Heard::Missed(count) => self.tell(Timestamp::now(), What::Dropped(count)),
+            Heard::Ended => {
+                self.lifeline = None;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Listens to the agent while `work` goes on, and for a while after it, so that its last words are heard.
+    async fn listening<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break done,
+                heard = Self::heard(&mut self.lifeline) => drop(self.note(heard)),
+            }
+        };
+        let last = async {
+            while self.lifeline.is_some() {
+                let heard = Self::heard(&mut self.lifeline).await;
+                self.note(heard);
+            }
+        };
+        let _ = timeout(LAST_WORDS, last).await;
+        done
     }
 }

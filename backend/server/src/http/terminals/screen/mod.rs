@@ -5,6 +5,9 @@ mod model;
 mod paint;
 mod svg;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,15 +15,26 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use shellport_screen::{Line, Screen};
 use shellport_wire::agent::Request;
-use shellport_wire::viewer::Start;
+use shellport_wire::viewer::{Size, Start};
+use tokio::task::yield_now;
+use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use self::model::TerminalScreen;
 use super::{Joining, ask, missing, nonsense};
-use crate::agent::{News, Watch};
+use crate::agent::{AgentError, News, Watch};
 use crate::http::App;
 use crate::http::extract::{InPath, Names, Params};
 use crate::http::problem::Problem;
+
+/// How long drawing a screen may take.
+const DRAWING: Duration = Duration::from_secs(10);
+
+/// How much is drawn at once, in bytes.
+const SLICE: usize = 256;
+
+/// The most cells of an answer that tells how each looks.
+const MAX_CELLS: i64 = 256 * 1024;
 
 /// What such a picture may load: nothing, and it brings its own style.
 const POLICY: &str =
@@ -120,6 +134,19 @@ pub async fn screen(
     let screen = drawn(&mut watch).await?;
     let rows = i64::from(screen.size().1);
     let numbers = params.from.unwrap_or(0)..params.to.unwrap_or(rows);
+    let history = i64::try_from(screen.history()).unwrap_or(i64::MAX);
+    let lines = numbers
+        .end
+        .min(rows)
+        .saturating_sub(numbers.start.max(-history));
+    let cells = lines.saturating_mul(i64::from(screen.size().0));
+    if form != Form::Text && cells > MAX_CELLS {
+        let detail = format!(
+            "from: these are {cells} cells; the most is {MAX_CELLS}: ask for fewer lines, or for text"
+        );
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        return Err(Problem::new(status, "too_large", detail).with_field("from"));
+    }
     Ok(match form {
         Form::Text => text(&screen.lines(numbers)).into_response(),
         Form::Json => {
@@ -133,25 +160,61 @@ pub async fn screen(
 /// The screen of a terminal that has just been joined.
 ///
 /// # Errors
-/// Those of the connection.
+/// Those of the connection, and an agent that takes too long.
 pub async fn drawn(watch: &mut Watch) -> Result<Screen, Problem> {
     let size = watch.hello.size;
     if watch.hello.start != Start::Snapshot {
         return Ok(Screen::new(size.cols, size.rows));
     }
-    loop {
-        match watch.next().await? {
-            News::Screen(size, bytes) => {
-                let mut screen = Screen::new(size.cols, size.rows);
-                screen.advance(&bytes);
-                // It has been drawn before, and whoever asked has their answer.
-                screen.take_answers();
-                return Ok(screen);
+    let drawing = async {
+        loop {
+            match watch.next().await? {
+                News::Screen(size, bytes) => {
+                    let mut screen = Screen::new(size.cols, size.rows);
+                    draw(&mut screen, &bytes).await?;
+                    return Ok(screen);
+                }
+                News::Output(..) | News::Exit(_) => return Err(nonsense()),
+                _ => {}
             }
-            News::Output(..) | News::Exit(_) => return Err(nonsense()),
-            _ => {}
         }
+    };
+    let drawn = timeout(DRAWING, drawing).await;
+    drawn.unwrap_or_else(|_| Err(AgentError::Silent.into()))
+}
+
+/// Draws what comes from a sandbox: in slices, so that whoever else has something to do gets their turn, whatever it is
+/// that is drawn. Whoever asked something in it has their answer from elsewhere.
+///
+/// # Errors
+/// When the emulator fails, which costs this screen and nothing else.
+pub async fn draw(screen: &mut Screen, output: &[u8]) -> Result<(), Problem> {
+    for slice in output.chunks(SLICE) {
+        guarded(screen, |screen| {
+            screen.advance(slice);
+            screen.take_answers();
+            screen.take_said();
+        })
+        .await?;
     }
+    Ok(())
+}
+
+/// Gives it another size.
+///
+/// # Errors
+/// As [`draw`].
+pub async fn resize(screen: &mut Screen, size: Size) -> Result<(), Problem> {
+    guarded(screen, |screen| screen.resize(size.cols, size.rows)).await
+}
+
+async fn guarded(screen: &mut Screen, work: impl FnOnce(&mut Screen)) -> Result<(), Problem> {
+    if catch_unwind(AssertUnwindSafe(|| work(screen))).is_err() {
+        let detail = "the terminal's screen cannot be drawn".to_owned();
+        return Err(AgentError::Nonsense(detail).into());
+    }
+    yield_now().await;
+    Ok(())
 }
 
 /// Lines as text, without blanks at their ends.

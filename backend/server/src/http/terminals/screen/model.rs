@@ -1,9 +1,11 @@
 //! A screen as JSON.
 
+use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
-use shellport_screen::{Color, Line, Look, Run, Screen};
+use shellport_screen::{Color, Line, Link, Look, Run, Screen};
 use utoipa::ToSchema;
 
 use crate::agent::Watch;
@@ -35,6 +37,8 @@ pub struct TerminalScreen {
     from: i64,
     /// The lines.
     lines: Vec<ScreenLine>,
+    /// Where links in them lead (OSC 8).
+    links: Vec<String>,
 }
 
 /// Where a cursor is.
@@ -78,9 +82,25 @@ pub struct ScreenCells {
     /// `underline`, `double-underline`, `curly-underline`, `dotted-underline` or `dashed-underline`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     look: Vec<&'static str>,
-    /// Where they lead (OSC 8).
+    /// Where they lead: a place among `links`, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
-    link: Option<String>,
+    link: Option<usize>,
+}
+
+/// Each link once.
+#[derive(Default)]
+struct Links {
+    all: Vec<String>,
+    places: HashMap<Arc<Link>, usize>,
+}
+
+impl Links {
+    fn place(&mut self, link: &Arc<Link>) -> usize {
+        *self.places.entry(Arc::clone(link)).or_insert_with(|| {
+            self.all.push(link.uri.clone());
+            self.all.len() - 1
+        })
+    }
 }
 
 impl TerminalScreen {
@@ -91,7 +111,12 @@ impl TerminalScreen {
         let history = screen.history();
         let first = i64::try_from(history).map_or(i64::MIN, |history| -history);
         let directory = screen.directory();
+        let mut links = Links::default();
+        let lines = screen.lines(numbers.clone()).into_iter();
+        let lines = lines.map(|line| ScreenLine::new(screen, line, &mut links));
         Self {
+            lines: lines.collect(),
+            links: links.all,
             terminal: terminal.to_owned(),
             offset: watch.offset,
             cols,
@@ -107,31 +132,26 @@ impl TerminalScreen {
             },
             history,
             from: numbers.start.max(first),
-            lines: screen
-                .lines(numbers)
-                .into_iter()
-                .map(|line| ScreenLine::new(screen, line))
-                .collect(),
         }
     }
 }
 
 impl ScreenLine {
-    fn new(screen: &Screen, line: Line) -> Self {
+    fn new(screen: &Screen, line: Line, links: &mut Links) -> Self {
         Self {
             text: line.text().trim_end().to_owned(),
             wrapped: line.is_wrapped,
             cells: line
                 .runs
                 .into_iter()
-                .map(|run| ScreenCells::new(screen, run))
+                .map(|run| ScreenCells::new(screen, run, links))
                 .collect(),
         }
     }
 }
 
 impl ScreenCells {
-    fn new(screen: &Screen, run: Run) -> Self {
+    fn new(screen: &Screen, run: Run, links: &mut Links) -> Self {
         let color = |color: Color| {
             let rgb = screen.rgb(color);
             rgb.map(|[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}"))
@@ -140,7 +160,7 @@ impl ScreenCells {
             fg: color(run.look.foreground),
             bg: color(run.look.background),
             look: words(&run.look),
-            link: run.look.link,
+            link: run.look.link.map(|link| links.place(&link)),
             text: run.text,
             x: run.x,
             cols: run.columns,

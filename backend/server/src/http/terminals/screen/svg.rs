@@ -59,7 +59,9 @@ pub fn write(screen: &Screen, numbers: Range<i64>) -> String {
         .filter(|line| *line < lines.len())
         && cursor.is_visible
     {
-        let (x, y) = (cursor.x * wide, line * high);
+        // Behind a line that is full it is shown on its last cell.
+        let column = cursor.x.min(usize::from(screen.size().0) - 1);
+        let (x, y) = (column * wide, line * high);
         let _ = writeln!(
             picture,
             "<rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\" fill=\"{text}\" opacity=\".5\"/>"
