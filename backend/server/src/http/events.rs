@@ -36,6 +36,21 @@ const PAGE: usize = 100;
 /// The most of them.
 const MAX_PAGE: usize = 1000;
 
+/// The types that may be asked for.
+const TYPES: [&str; 11] = [
+    "session_created",
+    "session_state",
+    "session_progress",
+    "session_deleted",
+    "main_ended",
+    "exec_started",
+    "exec_ended",
+    "terminal_opened",
+    "terminal_ended",
+    "terminal_closed",
+    "dropped",
+];
+
 /// Which events.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -227,9 +242,7 @@ async fn tell(
             Problem::invalid(detail).with_field("since")
         })?),
     };
-    let types = params
-        .types
-        .map(|types| types.split(',').map(str::to_owned).collect());
+    let types = params.types.as_deref().map(types).transpose()?;
     let mut reading = Reading {
         log,
         session: session.as_ref().map(|session| session.view().record.id),
@@ -257,11 +270,25 @@ async fn tell(
     Ok(form.respond(items.take_until(draining.cancelled_owned())))
 }
 
+/// The types that a caller names.
+fn types(text: &str) -> Result<Vec<&'static str>, Problem> {
+    let known = |name: &str| TYPES.into_iter().find(|known| *known == name);
+    text.split(',')
+        .map(|name| {
+            known(name).ok_or_else(|| {
+                let all = TYPES.join(", ");
+                let detail = format!("types: there is no {name:?}; there are {all}");
+                Problem::invalid(detail).with_field("types")
+            })
+        })
+        .collect()
+}
+
 /// A place in the log, and what is wanted from there on.
 struct Reading {
     log: Arc<Log>,
     session: Option<SessionId>,
-    types: Option<Vec<String>>,
+    types: Option<Vec<&'static str>>,
     /// The number of the last event that was looked at.
     next: u64,
     /// What is to be told of as missing.
@@ -278,25 +305,22 @@ impl Reading {
         let mut told = Vec::new();
         loop {
             let (events, missed) = self.log.after(self.next, BATCH);
-            if missed > 0 && told.is_empty() && self.gap.is_none() {
-                self.gap = Some(Some(missed));
-            }
-            if let Some(missed) = self.gap.take() {
-                told.push(SessionEvent::passing(SessionEventKind::Gap { missed }));
-            }
-            let Some(first) = events.first() else {
-                self.next += missed;
+            if events.is_empty() {
+                self.miss(missed);
+                told.extend(self.gap());
                 return told;
-            };
-            // What is missing before the first is not looked for again.
-            self.next = self.next.max(first.number - 1);
+            }
             for event in events {
-                if told.len() >= most || self.is_over {
+                if self.is_over {
+                    return told;
+                }
+                self.miss(event.number - 1 - self.next);
+                told.extend(self.gap());
+                if told.len() >= most {
                     return told;
                 }
                 self.next = event.number;
-                let is_of_it = self.session.as_ref().is_none_or(|id| *id == event.session);
-                if is_of_it {
+                if self.session.as_ref().is_none_or(|id| *id == event.session) {
                     self.is_over = self.session.is_some() && event.what == What::Deleted;
                     let event = SessionEvent::new(&self.log, &event);
                     if self.wants(&event) {
@@ -305,6 +329,20 @@ impl Reading {
                 }
             }
         }
+    }
+
+    /// So many events that come next are no longer kept.
+    fn miss(&mut self, count: u64) {
+        self.next += count;
+        if count > 0 && self.gap.is_none() {
+            self.gap = Some(Some(count));
+        }
+    }
+
+    /// What is to be told of as missing, once.
+    fn gap(&mut self) -> Option<SessionEvent> {
+        let missed = self.gap.take()?;
+        Some(SessionEvent::passing(SessionEventKind::Gap { missed }))
     }
 
     fn wants(&self, event: &SessionEvent) -> bool {
@@ -425,5 +463,69 @@ impl From<What> for SessionEventKind {
                 Happened::TerminalClosed { terminal } => Self::TerminalClosed { terminal },
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    #[test]
+    fn pages_get_on_over_what_is_missing() {
+        let log = Arc::new(Log::default());
+        let [quiet, loud] = [SessionId::random(), SessionId::random()];
+        log.tell(&quiet, Timestamp::now(), What::Created);
+        for _ in 0..20_000 {
+            log.tell(&loud, Timestamp::now(), What::Created);
+        }
+        log.tell(&quiet, Timestamp::now(), What::Deleted);
+        let mut reading = Reading {
+            log: Arc::clone(&log),
+            session: Some(quiet),
+            types: None,
+            next: 0,
+            gap: None,
+            gone: None,
+            is_over: false,
+        };
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            told.extend(reading.take(1));
+        }
+        let [created, gap, deleted] = <[SessionEvent; 3]>::try_from(told).unwrap();
+        assert!(matches!(created.what, SessionEventKind::SessionCreated));
+        assert!(
+            matches!(gap.what, SessionEventKind::Gap { missed: Some(1..) }),
+            "{gap:?}"
+        );
+        assert!(matches!(deleted.what, SessionEventKind::SessionDeleted));
+        assert_eq!((reading.next, reading.is_over), (log.last(), true));
+    }
+
+    #[test]
+    fn what_may_be_asked_for_is_what_there_is() {
+        let schema = serde_json::to_string(&SessionEventKind::schema()).unwrap();
+        let tags = schema.matches(r#""enum":[""#).count();
+        // A gap and a heartbeat are told to everyone.
+        assert_eq!(tags, TYPES.len() + 2, "{schema}");
+        for name in TYPES {
+            assert!(
+                schema.contains(&format!(r#""enum":["{name}"]"#)),
+                "{name}: {schema}"
+            );
+        }
+        assert_eq!(
+            types("exec_ended,dropped").unwrap(),
+            ["exec_ended", "dropped"]
+        );
+        let problem = types("exec_ended,exec_end").unwrap_err();
+        assert_eq!(problem.field.as_deref(), Some("types"));
+        assert!(
+            problem.detail.contains("\"exec_end\""),
+            "{}",
+            problem.detail
+        );
     }
 }

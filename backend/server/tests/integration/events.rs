@@ -151,6 +151,7 @@ async fn events_go_on_behind_any(server: &TestServer) {
     for (query, field) in [
         ("since=nonsense", "since"),
         ("limit=0", "limit"),
+        ("types=exec_end", "types"),
         ("wait=1h", "wait"),
     ] {
         let refused = client.get(&format!("/api/v1/events?{query}")).await;

@@ -440,6 +440,23 @@ async fn nonsense_is_refused_by_name(server: &TestServer) {
         let answer = client.post(&nowhere, &wish).await;
         answer.expect_problem(404, "terminal_not_found", &["none"]);
     }
+    let wish = json!({"name": "large", "cols": 1000, "rows": 300, "command": ["cat"]});
+    let all = Client::path(&session, "/terminals");
+    client.post(&all, &wish).await.expect(201);
+    let large = format!("{all}/large");
+    let refused = screen(client, &large, "", "application/json").await;
+    let problem = refused.expect_problem(413, "too_large", &["300000", "fewer lines"]);
+    assert_eq!(problem["field"], "from");
+    assert_eq!(
+        screen(client, &large, "", "text/plain")
+            .await
+            .status
+            .as_u16(),
+        200
+    );
+    screen(client, &large, "?to=10", "application/json")
+        .await
+        .expect(200);
     let nowhere = Client::path(&session, "/terminals/none/commands");
     client
         .get(&nowhere)
