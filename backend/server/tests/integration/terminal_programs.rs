@@ -371,7 +371,7 @@ on_backends!(output_is_read_as_far_as_it_is_kept: process, embedded);
 async fn a_program_is_neither_cut_short_nor_held_up(server: &TestServer) {
     let client = &server.client;
     let session = client.session().await;
-    let line = "printf 'total: 12'; sleep 0.03; echo 34; read go; while :; do echo line; done";
+    let line = "printf 'total: 12'; printf '34\\n'; read go; while :; do echo line; done";
     let t = terminal(client, &session, line).await;
     let wish = json!({"regex": r"^total: (\d+)$", "since": 0});
     assert_eq!(wait(client, &t, wish).await["groups"], json!(["1234"]));

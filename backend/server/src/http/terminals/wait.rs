@@ -415,6 +415,67 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_match_at_the_end_may_go_on() {
+        let wish = WaitForTerminal {
+            regex: Some(r"^total: (\d+)$".to_owned()),
+            ..WaitForTerminal::default()
+        };
+        let mut wait = Wait {
+            sought: Sought::new(wish).unwrap(),
+            screen: None,
+            plain: Plain::default(),
+            context: 0,
+            missed: 0,
+            pending: None,
+        };
+        let mut offset = 0;
+        let mut come = |wait: &mut Wait, output: &str| {
+            wait.plain.advance(output.as_bytes(), offset);
+            offset += output.len() as u64;
+            wait.look();
+            let (over, _) = wait.pending.as_ref()?;
+            Some((over.groups.clone(), over.is_settled))
+        };
+        let groups = |text: &str| vec![Some(text.to_owned())];
+        assert_eq!(come(&mut wait, "total: "), None);
+        assert_eq!(come(&mut wait, "12"), Some((groups("12"), false)));
+        assert_eq!(come(&mut wait, "34"), Some((groups("1234"), false)));
+        assert_eq!(come(&mut wait, "\r"), None, "it was no line");
+        assert_eq!(come(&mut wait, "\n"), Some((groups("1234"), true)));
+        let over = wait.over(WaitReason::Timeout);
+        assert_eq!(wait.tell(over, 99).offset, 11);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_a_trace() {
+        let wish = WaitForTerminal {
+            regex: Some("^x".to_owned()),
+            ..WaitForTerminal::default()
+        };
+        let mut wait = Wait {
+            sought: Sought::new(wish).unwrap(),
+            screen: None,
+            plain: Plain::default(),
+            context: 0,
+            missed: 0,
+            pending: None,
+        };
+        // One line, of which the begin is forgotten: no line begins where it was cut.
+        let long = format!("y{}", "x".repeat(KEPT + 10));
+        wait.plain.advance(long.as_bytes(), 0);
+        wait.look();
+        assert!(wait.pending.is_none());
+        wait.forget();
+        wait.look();
+        assert!(wait.pending.is_none());
+        // Taken back altogether, it is no reason to look beyond the end.
+        wait.plain.advance(&vec![0x08; 2 * KEPT], 0);
+        wait.context = wait.context.min(wait.plain.text().len());
+        wait.look();
+        assert!(wait.pending.is_none());
+    }
+
+    #[test]
     fn the_first_that_is_found_is_told() {
         let wish = |text: Option<&str>, regex: &str| WaitForTerminal {
             text: text.map(str::to_owned),
