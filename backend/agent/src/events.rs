@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use shellport_wire::agent::{Happened, Response, Status};
 use tokio::sync::Notify;
 
+use crate::clock::since_1970;
 use crate::link::{FrameReader, FrameWriter};
 
 /// The most events that are kept for those who follow; the oldest go first.
@@ -29,7 +30,7 @@ impl Events {
         if kept.len() == MOST {
             kept.pop_front();
         }
-        kept.push_back((now(), happened));
+        kept.push_back((since_1970(SystemTime::now()), happened));
         self.count.set(self.count.get() + 1);
         self.news.notify_waiters();
     }
@@ -83,14 +84,6 @@ impl Events {
         *told += 1;
         Some(Response::Event { at_ms, happened })
     }
-}
-
-/// In milliseconds since 1970.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod account;
 mod agent;
 mod argv;
 mod bridge;
+mod clock;
 mod connection;
 mod dial;
 mod ended;

@@ -201,6 +201,25 @@ pub struct Attach {
     pub lags: bool,
 }
 
+impl Attach {
+    /// One who only looks, at what there is now, and changes nothing for others.
+    pub fn looking(terminal: impl Into<String>) -> Self {
+        Self {
+            terminal: terminal.into(),
+            role: Role::Reader,
+            size: Size::DEFAULT,
+            since: None,
+            run: None,
+            client: None,
+            behind: Behind::Snapshot,
+            restart: false,
+            yields: true,
+            types: false,
+            lags: false,
+        }
+    }
+}
+
 /// What a viewer gets that has fallen out of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

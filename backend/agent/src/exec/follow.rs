@@ -8,7 +8,8 @@ use shellport_wire::agent::{self as wire, ALIVE, Refusal, RefusalCode, Response}
 use shellport_wire::frame::MAX_PAYLOAD;
 use tokio::time::{Instant, interval_at};
 
-use super::{Exec, Places, STREAMS, feed, milliseconds};
+use super::{Exec, Places, STREAMS, feed};
+use crate::clock::milliseconds;
 use crate::link::{FrameReader, FrameWriter};
 
 /// Tells what `exec` writes from these places on, and how it ended.

@@ -31,6 +31,7 @@ use self::input::Input;
 pub use self::keeper::{main as keep, tell_started};
 pub use self::list::Execs;
 use crate::argv::shown;
+use crate::clock::{milliseconds, since_1970};
 use crate::journal::Journal;
 use crate::processes::{self, Scope};
 
@@ -236,8 +237,7 @@ impl Exec {
     }
 
     fn started_ms(&self) -> u64 {
-        let since = self.begun.0.duration_since(SystemTime::UNIX_EPOCH);
-        milliseconds(since.unwrap_or_default())
+        since_1970(self.begun.0)
     }
 
     /// How many bytes of a stream may be read from its pipe now.
@@ -340,8 +340,4 @@ impl State {
         let [stdout, stderr] = &self.journals;
         [side(stdout), side(stderr)].into()
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

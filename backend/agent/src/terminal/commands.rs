@@ -7,6 +7,8 @@ use shellport_screen::Said;
 use shellport_wire::agent::{self as wire, MAX_LISTED};
 use tokio::time::Instant;
 
+use crate::clock::{milliseconds, since_1970};
+
 /// The most that are kept; the oldest are forgotten first.
 const MOST: usize = 128;
 
@@ -21,6 +23,8 @@ const MAX_TEXT: usize = 24 * 1024;
 pub struct Commands {
     kept: VecDeque<Command>,
     count: u64,
+    /// Where and when the terminal's program ended. What has been put out before may still be drawn after that.
+    finished: Option<(u64, Instant)>,
 }
 
 #[derive(Debug)]
@@ -85,7 +89,7 @@ impl Commands {
 
     /// The program of the terminal has ended, and with it whatever ran.
     pub fn finish(&mut self, to: u64) {
-        self.end(to, None);
+        self.finished = Some((to, Instant::now()));
     }
 
     /// Those after the one with this number, the oldest first, and whether there are more.
@@ -99,28 +103,31 @@ impl Commands {
             if told.len() == MAX_LISTED || bytes > MAX_TEXT {
                 return (told, true);
             }
-            told.push(command.describe());
+            told.push(command.describe(self.finished));
         }
         (told, false)
     }
 }
 
 impl Command {
-    fn describe(&self) -> wire::Command {
-        let milliseconds = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
-        let since = self.begun.0.duration_since(SystemTime::UNIX_EPOCH);
-        let duration = self
-            .end
-            .map_or_else(|| self.begun.1.elapsed(), |end| end.duration);
+    /// What is told of it; a program that has ended has taken it along.
+    fn describe(&self, finished: Option<(u64, Instant)>) -> wire::Command {
+        let taken_along = finished.map(|(to, at)| End {
+            to: to.max(self.from),
+            duration: at.saturating_duration_since(self.begun.1),
+            code: None,
+        });
+        let end = self.end.or(taken_along);
+        let duration = end.map_or_else(|| self.begun.1.elapsed(), |end| end.duration);
         wire::Command {
             number: self.number,
             text: self.text.clone(),
             directory: self.directory.clone(),
-            started_ms: milliseconds(since.unwrap_or_default()),
+            started_ms: since_1970(self.begun.0),
             duration_ms: milliseconds(duration),
             from: self.from,
-            to: self.end.map(|end| end.to),
-            code: self.end.and_then(|end| end.code),
+            to: end.map(|end| end.to),
+            code: end.and_then(|end| end.code),
         }
     }
 }
@@ -157,6 +164,10 @@ mod tests {
         assert!(!more);
         commands.finish(300);
         assert_eq!(commands.after(1).0[0].to, Some(300));
+        // What the shell said before that may be drawn later.
+        commands.hear(said("D;9", 60), 220);
+        let last = commands.after(1).0.remove(0);
+        assert_eq!((last.to, last.code), (Some(270), Some(9)));
     }
 
     #[test]

@@ -223,28 +223,10 @@ fn nonsense(what: &str) -> AgentError {
 
 #[cfg(test)]
 mod tests {
-    use shellport_wire::agent::Behind;
     use shellport_wire::link::encode_length;
-    use shellport_wire::viewer::Role;
     use tokio::io::{AsyncWriteExt, duplex};
 
     use super::*;
-
-    fn attach() -> Attach {
-        Attach {
-            terminal: "main".to_owned(),
-            role: Role::Reader,
-            size: Size::DEFAULT,
-            since: None,
-            run: None,
-            client: None,
-            behind: Behind::Snapshot,
-            restart: false,
-            yields: true,
-            types: false,
-            lags: false,
-        }
-    }
 
     /// What comes of an agent that says this.
     async fn heard(said: &[String]) -> Result<News, AgentError> {
@@ -256,7 +238,10 @@ mod tests {
                 .unwrap();
             theirs.write_all(message.as_bytes()).await.unwrap();
         }
-        Watch::join(Box::new(ours), attach()).await?.next().await
+        Watch::join(Box::new(ours), Attach::looking("main"))
+            .await?
+            .next()
+            .await
     }
 
     fn hello(cols: u16) -> String {

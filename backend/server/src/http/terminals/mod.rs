@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use shellport_wire::agent::{
     Attach, Behind, MAX_TERMINAL_JOURNAL, MIN_TERMINAL_JOURNAL, Open, Program, Request, Response,
 };
-use shellport_wire::viewer::{Role, Size};
+use shellport_wire::viewer::Size;
 use utoipa::ToSchema;
 
 use super::App;
@@ -257,19 +257,7 @@ impl Joining {
     /// At what the terminal shows now.
     fn new(terminal: &str) -> Self {
         Self {
-            attach: Attach {
-                terminal: terminal.to_owned(),
-                role: Role::Reader,
-                size: Size::DEFAULT,
-                since: None,
-                run: None,
-                client: None,
-                behind: Behind::Snapshot,
-                restart: false,
-                yields: true,
-                types: false,
-                lags: false,
-            },
+            attach: Attach::looking(terminal),
         }
     }
 
