@@ -355,6 +355,8 @@ async fn output_is_read_as_far_as_it_is_kept(server: &TestServer) {
     gone.expect_problem(410, "output_gone", &["3"]);
     let beyond = client.get(&format!("{t}/output?to={}", end + 1)).await;
     beyond.expect_problem(409, "wrong_offset", &[&end.to_string()]);
+    let turned = client.get(&format!("{t}/output?from={end}&to=5")).await;
+    turned.expect_problem(400, "invalid_request", &["behind 5"]);
     let plain = format!("{t}/output?from={}", end - 9);
     let plain = client
         .bytes(Method::GET, &plain, &[("accept", "text/plain")], "")

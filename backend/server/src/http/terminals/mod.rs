@@ -20,7 +20,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shellport_wire::agent::{
-    Attach, Behind, MAX_TERMINAL_JOURNAL, MIN_TERMINAL_JOURNAL, Open, Program, Request, Response,
+    self as wire, Attach, Behind, MAX_TERMINAL_JOURNAL, MIN_TERMINAL_JOURNAL, Open, Program,
+    Request, Response,
 };
 use shellport_wire::viewer::Size;
 use utoipa::ToSchema;
@@ -150,14 +151,8 @@ pub async fn get(
     InPath(session): InPath,
     Names { terminal: name, .. }: Names,
 ) -> Result<Json<Terminal>, Problem> {
-    match ask(&app, &session, &Request::Terminals, None).await? {
-        Response::Terminals { terminals } => terminals
-            .into_iter()
-            .find(|terminal| terminal.terminal == name)
-            .map(|terminal| Json(terminal.into()))
-            .ok_or_else(|| missing(&name)),
-        _ => Err(nonsense()),
-    }
+    let terminal = find(&app, &session, &name).await?;
+    Ok(Json(terminal.into()))
 }
 
 /// The new size of a terminal.
@@ -292,9 +287,17 @@ impl Joining {
     }
 }
 
-fn missing(terminal: &str) -> Problem {
-    let detail = format!("there is no terminal {terminal:?}");
-    Problem::new(StatusCode::NOT_FOUND, "terminal_not_found", detail)
+/// The terminal of this name. Looking starts none, as joining `main` would.
+async fn find(app: &App, session: &Session, name: &str) -> Result<wire::Terminal, Problem> {
+    let Response::Terminals { terminals } = ask(app, session, &Request::Terminals, None).await?
+    else {
+        return Err(nonsense());
+    };
+    let found = terminals.into_iter().find(|it| it.terminal == name);
+    found.ok_or_else(|| {
+        let detail = format!("there is no terminal {name:?}");
+        Problem::new(StatusCode::NOT_FOUND, "terminal_not_found", detail)
+    })
 }
 
 fn one(response: Response) -> Result<Json<Terminal>, Problem> {

@@ -11,12 +11,11 @@ use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use serde::Deserialize;
 use shellport_screen::Plain;
-use shellport_wire::agent::{self as wire, Request};
 use shellport_wire::viewer::Start;
 use tokio::time::timeout;
 use utoipa::IntoParams;
 
-use super::{Joining, ask, missing, nonsense};
+use super::{Joining, find};
 use crate::agent::{AgentError, News, Watch};
 use crate::http::App;
 use crate::http::extract::{InPath, Names, Params};
@@ -61,12 +60,7 @@ pub async fn read(
     Params(params): Params<OutputParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let answer = ask(&app, &session, &Request::Terminals, None).await?;
-    let wire::Response::Terminals { terminals } = answer else {
-        return Err(nonsense());
-    };
-    let found = terminals.iter().find(|it| it.terminal == terminal);
-    let end = found.ok_or_else(|| missing(&terminal))?.offset;
+    let end = find(&app, &session, &terminal).await?.offset;
     let to = params.to.unwrap_or(end);
     let from = params.from.unwrap_or(0);
     for (field, offset) in [("from", from), ("to", to)] {
@@ -75,6 +69,11 @@ pub async fn read(
             let problem = Problem::new(StatusCode::CONFLICT, "wrong_offset", detail);
             return Err(problem.with_field(field));
         }
+    }
+    if from > to {
+        let detail =
+            format!("from: it is {from}, which is behind {to}, where the output is to end");
+        return Err(Problem::invalid(detail).with_field("from"));
     }
     let joining = Joining::new(&terminal).since(Some(from)).lagging();
     let mut watch = joining.join(&app, &session).await?;

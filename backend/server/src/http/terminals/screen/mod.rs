@@ -14,14 +14,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use shellport_screen::{Line, Screen};
-use shellport_wire::agent::Request;
 use shellport_wire::viewer::{Size, Start};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use self::model::TerminalScreen;
-use super::{Joining, ask, missing, nonsense};
+use super::{Joining, find, nonsense};
 use crate::agent::{AgentError, News, Watch};
 use crate::http::App;
 use crate::http::extract::{InPath, Names, Params};
@@ -122,14 +121,7 @@ pub async fn screen(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let form = Form::of(&headers)?;
-    // To join it would start the terminal `main` where it has not been started.
-    let answer = ask(&app, &session, &Request::Terminals, None).await?;
-    let shellport_wire::agent::Response::Terminals { terminals } = answer else {
-        return Err(nonsense());
-    };
-    if !terminals.iter().any(|it| it.terminal == terminal) {
-        return Err(missing(&terminal));
-    }
+    find(&app, &session, &terminal).await?;
     let mut watch = Joining::new(&terminal).join(&app, &session).await?;
     let screen = drawn(&mut watch).await?;
     let rows = i64::from(screen.size().1);
