@@ -30,6 +30,16 @@ export class Terminal {
     await expect.poll(async () => (await this.text()).at(-1) ?? "", { message: "a prompt" }).toMatch(/[#$]$/);
   }
 
+  /**
+   * Leaves nothing but a prompt. What is typed from then on comes after xterm.js's answer to busybox,
+   * which asks for the cursor's place behind its prompt: an answer that a command's output meets is
+   * echoed into it.
+   */
+  async clear(): Promise<void> {
+    await this.enter("clear");
+    await expect.poll(() => this.text(), { message: "a prompt alone" }).toEqual([expect.stringMatching(/[#$]$/)]);
+  }
+
   /** Waits until a row of the screen is exactly this, or matches it. */
   async shows(row: string | RegExp): Promise<void> {
     const expected = typeof row === "string" ? [row] : [expect.stringMatching(row)];

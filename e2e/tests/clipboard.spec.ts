@@ -145,8 +145,7 @@ test("a program that asks for the mouse gets it, and Shift keeps it", async ({ t
 test("several lines are pasted into a shell that would run them only after a question", async ({ terminal }) => {
   const { page } = terminal;
   const dialog = page.getByRole("dialog", { name: "Paste these lines?" });
-  await terminal.enter("clear");
-  await terminal.ready();
+  await terminal.clear();
   await paste(page, "echo first-$((1))\necho second-$((2))\n");
   await expect(dialog).toBeVisible();
   await expect(dialog.getByLabel("The text")).toHaveText("echo first-$((1))\necho second-$((2))");
@@ -156,15 +155,18 @@ test("several lines are pasted into a shell that would run them only after a que
   await terminal.shows("not-0");
   expect(await terminal.rows()).not.toContain("first-1");
 
+  await terminal.ready();
   await paste(page, "echo first-$((1))\necho second-$((2))\n");
   await page.keyboard.press("Enter");
   await terminal.shows("first-1");
   await terminal.shows("second-2");
 
+  await terminal.ready();
   await paste(page, "echo third-$((3))\n");
   await dialog.getByLabel("Do not ask again").check();
   await dialog.getByRole("button", { name: "Paste" }).click();
   await terminal.shows("third-3");
+  await terminal.ready();
   await paste(page, "echo fourth-$((4))\n");
   await terminal.shows("fourth-4");
   await expect(dialog).toBeHidden();

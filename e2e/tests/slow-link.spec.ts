@@ -28,8 +28,7 @@ const test = base.extend<{ network: SlowNetwork; far: Terminal }>({
     await page.goto(`${network.origin}sessions/${id}`);
     const terminal = new Terminal(page);
     await terminal.ready();
-    await terminal.enter("clear");
-    await expect.poll(() => terminal.text()).toHaveLength(1);
+    await terminal.clear();
     network.delay = FAR_MS;
     await expect(page.locator(".trip")).toHaveClass(/slow/);
     await use(terminal);
