@@ -3,12 +3,14 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shellport::cli::{
-    ArchiveCommand, AttachCommand, CommandError, CopyCommand, DoctorCommand, ExecCommand, FAILURE,
-    ImageCommand, KillCommand, ListCommand, LogsCommand, MapIdsCommand, MonitorCommand,
-    RemoveCommand, RunCommand, StatsCommand, StopCommand, UnpackCommand, UnshareCommand,
+    ArchiveCommand, AttachCommand, CommandError, CompletionsCommand, CopyCommand, DoctorCommand,
+    EventsCommand, ExecCommand, FAILURE, ForwardCommand, ImageCommand, KillCommand, ListCommand,
+    LoginCommand, LogoutCommand, LogsCommand, MapIdsCommand, MonitorCommand, NewCommand,
+    OpenCommand, RemoveCommand, RunCommand, SessionsCommand, StartCommand, StatsCommand,
+    StopCommand, TokenCommand, UnpackCommand, UnshareCommand,
 };
 use shellport::config::{Config, LogFormat};
 use shellport::http::openapi::Document;
@@ -46,8 +48,17 @@ enum Command {
     Stop(StopCommand),
     Kill(KillCommand),
     Rm(RemoveCommand),
-    /// Images of this machine, without a daemon.
     Image(ImageCommand),
+    Login(LoginCommand),
+    Logout(LogoutCommand),
+    Token(TokenCommand),
+    New(NewCommand),
+    Ls(SessionsCommand),
+    Open(OpenCommand),
+    Start(StartCommand),
+    Events(EventsCommand),
+    PortForward(ForwardCommand),
+    Completions(CompletionsCommand),
     Doctor(DoctorCommand),
     /// Print the description of the API.
     Openapi,
@@ -72,26 +83,41 @@ fn main() -> ExitCode {
             allow_connections();
             start(*config)
         }
-        Command::Image(command) => as_root(|| {
-            start_warnings();
-            outcome(block_on(command.run()))
+        Command::Image(command) => {
+            let is_remote = command.is_remote();
+            unless(is_remote, || {
+                start_warnings();
+                outcome(block_on(command.run()))
+            })
+        }
+        Command::Run(command) => unless(command.is_remote(), || {
+            program(async { command.run().await })
         }),
-        Command::Run(command) => as_root(|| program(async { command.run().await })),
         Command::Exec(command) => match command.join() {
             Ok(()) => program(command.run()),
             Err(error) => ended_with(Err(error)),
         },
         Command::Attach(command) => program(command.run()),
-        Command::Ps(command) => ended_with(command.run()),
-        Command::Logs(command) => ended_with(command.run()),
-        Command::Stats(command) => ended_with(command.run()),
+        Command::Ps(command) => program(command.run()),
+        Command::Logs(command) => program(command.run()),
+        Command::Stats(command) => program(command.run()),
         Command::Cp(command) => match command.join() {
-            Ok(()) => ended_with(command.run()),
+            Ok(()) => program(command.run()),
             Err(error) => ended_with(Err(error)),
         },
         Command::Stop(command) => program(command.run()),
         Command::Kill(command) => program(command.run()),
-        Command::Rm(command) => as_root(|| program(command.run())),
+        Command::Rm(command) => unless(command.is_remote(), || program(command.run())),
+        Command::Login(command) => program(command.run()),
+        Command::Logout(command) => ended_with(command.run()),
+        Command::Token(command) => ended_with(command.run()),
+        Command::New(command) => program(command.run()),
+        Command::Ls(command) => program(command.run()),
+        Command::Open(command) => program(command.run()),
+        Command::Start(command) => program(command.run()),
+        Command::Events(command) => program(command.run()),
+        Command::PortForward(command) => program(command.run()),
+        Command::Completions(command) => command.run(&mut Cli::command()),
         Command::Unshare(command) => as_root(|| ended_with(command.run())),
         Command::Doctor(command) => block_on(command.run()).unwrap_or_else(|error| {
             complain(&error);
@@ -128,6 +154,11 @@ fn start(config: Config) -> ExitCode {
     } else {
         serving()
     }
+}
+
+/// Does what only root can, unless it is a server that does it.
+fn unless(is_remote: bool, work: impl FnOnce() -> ExitCode) -> ExitCode {
+    if is_remote { work() } else { as_root(work) }
 }
 
 /// Does what only root can, as root or as an ordinary user. There must be no other thread.

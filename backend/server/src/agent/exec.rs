@@ -105,6 +105,9 @@ pub struct Listener<E> {
     pub events: mpsc::Sender<Result<Event, E>>,
     /// Cancelled when nobody may listen any more.
     pub cut: CancellationToken,
+    /// Whether the sandbox may forget what they have taken. Until then it keeps [`EXEC_JOURNAL`] bytes of each
+    /// stream from where this one began, and the command waits.
+    pub acknowledges: bool,
     /// Has the command ended with this grace, when the last one who listens has gone.
     pub stop: Option<Duration>,
 }
@@ -172,7 +175,8 @@ pub async fn follow<E>(
         // A command may end before it has read its input, and the agent closes then. That is no
         // error, and what came before is still to be read.
         never = async {
-            let _said = say(&mut writer, stdin, arrived, listening).await;
+            let step = if listener.acknowledges { STEP } else { u64::MAX };
+            let _said = say(&mut writer, stdin, arrived, listening, step).await;
             pending::<Infallible>().await
         } => match never {},
         () = listener.gone() => Over::Unheard,
@@ -213,12 +217,13 @@ pub(super) fn started(answer: Response) -> Result<(Started, u64), AgentError> {
     Ok((started, until))
 }
 
-/// Sends the input as there is room for it, and acknowledges the output.
+/// Sends the input as there is room for it, and acknowledges the output after each `step` bytes.
 async fn say(
     writer: &mut LinkWriter,
     stdin: Option<&Bytes>,
     arrived: u64,
     mut listening: watch::Receiver<Heard>,
+    step: u64,
 ) -> std::io::Result<()> {
     let mut position = arrived;
     let mut has_ended = stdin.is_none();
@@ -232,7 +237,7 @@ async fn say(
         let end = all
             .min(heard.until)
             .min(position.saturating_add(MAX_PAYLOAD as u64));
-        if come >= STEP {
+        if come >= step {
             acknowledged = heard.places;
             writer.message(&Message::Ack(acknowledged)).await?;
         } else if position < end {

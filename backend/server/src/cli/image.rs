@@ -6,17 +6,20 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use indicatif::HumanBytes;
+use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::progress::{Show, show};
+use super::remote::{self, RemoteError, ServerPlace};
 use super::{say, say_json, say_table};
 use crate::config::{ConfigError, data_dir};
 use crate::image::import::import;
 use crate::image::pull::{Progress, pull};
-use crate::image::{Image, ImageError, Store, familiar};
+use crate::image::{Digest, Freed, Image, ImageError, Store, familiar};
 use crate::units;
 
-/// Images of this machine, without a daemon.
+/// Images of this machine, without a daemon, or of a server.
 #[derive(Args, Debug)]
 pub struct ImageCommand {
     /// Where everything is kept.
@@ -32,12 +35,20 @@ pub struct ImageCommand {
     #[arg(long, env = "SHELLPORT_MAX_LAYER", default_value = "32g", value_parser = units::parse_size, value_name = "SIZE", global = true)]
     max_layer: u64,
 
+    /// The images of a server, which has them itself.
+    #[arg(long, global = true)]
+    remote: bool,
+
+    #[command(flatten)]
+    place: ServerPlace,
+
     #[command(subcommand)]
     action: Action,
 }
 
+/// What is done with images.
 #[derive(Debug, Subcommand)]
-enum Action {
+pub enum Action {
     /// Bring an image from a registry.
     Pull {
         /// Such as `debian:stable-slim`, or with a digest.
@@ -89,48 +100,56 @@ pub enum ImageCommandError {
     /// The image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The server.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// This machine's files.
     #[error("{0}: {1}")]
     File(PathBuf, #[source] std::io::Error),
 }
 
 impl ImageCommand {
+    /// Whether they are a server's.
+    pub fn is_remote(&self) -> bool {
+        self.remote
+    }
+
     /// Does what was asked for.
     ///
     /// # Errors
     /// Whatever goes wrong, in words for people.
     pub async fn run(self) -> Result<(), ImageCommandError> {
+        if self.remote {
+            return Ok(remote::image(&self.place, self.action).await?);
+        }
         let directory = data_dir(self.data_dir.as_deref())?.join("images");
         let program = std::env::current_exe()
             .map_err(|error| ImageCommandError::File("/proc/self/exe".into(), error))?;
         let store = Store::open(&directory, program, self.max_layer)?;
         match self.action {
             Action::Pull { image, quiet, json } => {
-                let how = match (quiet, json) {
-                    (true, _) => Show::Nothing,
-                    (_, true) => Show::Json,
-                    _ => Show::Bars,
-                };
                 let (progress, shown) = watch::channel(Progress::default());
                 let work = async {
                     let pulled = pull(&store, &image, &progress).await;
                     drop(progress);
                     pulled
                 };
-                let (image, ()) = tokio::join!(work, show(how, shown));
+                let (image, ()) = tokio::join!(work, show(Show::of(quiet, json), shown));
                 if json {
                     say(&serde_json::to_string(&image?).unwrap_or_default());
                 } else {
-                    say(&line(&image?));
+                    say(&Listed::from(&image?).line());
                 }
             }
             Action::Ls { json: true } => say_json(&store.list().await?),
-            Action::Ls { json: false } => list(&store.list().await?),
+            Action::Ls { json: false } => {
+                let all = store.list().await?;
+                list(&all.iter().map(Listed::from).collect::<Vec<_>>());
+            }
             Action::Rm { images } => {
                 for image in images {
-                    let (name, freed) = store.remove(&image).await?;
-                    let bytes = HumanBytes(freed.bytes);
-                    say(&format!("{} removed, {bytes} freed", familiar(&name)));
+                    let (name, gone) = store.remove(&image).await?;
+                    say(&format!("{} removed, {}", familiar(&name), freed(gone)));
                 }
             }
             Action::Import {
@@ -145,15 +164,14 @@ impl ImageCommand {
                     say_json(&images);
                 } else {
                     for image in &images {
-                        say(&line(image));
+                        say(&Listed::from(image).line());
                     }
                 }
             }
             Action::Inspect { image } => say_json(&store.find(&image).await?),
             Action::Prune => {
-                let freed = store.prune().await?;
-                let bytes = HumanBytes(freed.bytes);
-                say(&format!("{} layers removed, {bytes} freed", freed.layers));
+                let gone = store.prune().await?;
+                say(&format!("{} layers removed, {}", gone.layers, freed(gone)));
             }
         }
         Ok(())
@@ -168,11 +186,42 @@ fn open(archive: &Path) -> std::io::Result<File> {
     }
 }
 
-fn line(image: &Image) -> String {
-    format!("{} {}", familiar(&image.reference), image.manifest)
+/// An image, as far as it is shown.
+#[derive(Debug, Deserialize)]
+pub struct Listed {
+    reference: String,
+    id: Digest,
+    manifest: Digest,
+    size: u64,
+    added_at: Timestamp,
 }
 
-fn list(images: &[Image]) {
+impl From<&Image> for Listed {
+    fn from(image: &Image) -> Self {
+        Self {
+            reference: image.reference.clone(),
+            id: image.id.clone(),
+            manifest: image.manifest.clone(),
+            size: image.size,
+            added_at: image.added,
+        }
+    }
+}
+
+impl Listed {
+    /// Its name, and exactly which it is.
+    pub fn line(&self) -> String {
+        format!("{} {}", familiar(&self.reference), self.manifest)
+    }
+}
+
+/// How much, for people.
+pub fn freed(freed: Freed) -> String {
+    format!("{} freed", HumanBytes(freed.bytes))
+}
+
+/// Prints images.
+pub fn list(images: &[Listed]) {
     let rows: Vec<_> = images
         .iter()
         .map(|image| {
@@ -180,7 +229,7 @@ fn list(images: &[Image]) {
                 familiar(&image.reference).to_owned(),
                 image.id.short().to_owned(),
                 HumanBytes(image.size).to_string(),
-                image.added.strftime("%Y-%m-%d %H:%M").to_string(),
+                image.added_at.strftime("%Y-%m-%d %H:%M").to_string(),
             ]
         })
         .collect();

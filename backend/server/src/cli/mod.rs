@@ -6,6 +6,9 @@ mod image;
 mod monitor;
 mod namespace;
 mod progress;
+mod remote;
+mod streams;
+mod terminal;
 mod unpack;
 
 use std::io::Write;
@@ -18,6 +21,10 @@ pub use self::doctor::DoctorCommand;
 pub use self::image::ImageCommand;
 pub use self::monitor::MonitorCommand;
 pub use self::namespace::{MapIdsCommand, UnshareCommand};
+pub use self::remote::{
+    CompletionsCommand, EventsCommand, ForwardCommand, LoginCommand, LogoutCommand, NewCommand,
+    OpenCommand, SessionsCommand, StartCommand, TokenCommand,
+};
 pub use self::unpack::UnpackCommand;
 
 /// The command's own output: what a script reads.

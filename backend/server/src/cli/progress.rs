@@ -24,6 +24,17 @@ pub enum Show {
     Nothing,
 }
 
+impl Show {
+    /// What these flags ask for.
+    pub fn of(quiet: bool, json: bool) -> Self {
+        match (quiet, json) {
+            (true, _) => Self::Nothing,
+            (_, true) => Self::Json,
+            _ => Self::Bars,
+        }
+    }
+}
+
 /// Shows what `progress` tells until its other end is gone.
 pub async fn show(how: Show, mut progress: watch::Receiver<Progress>) {
     let mut bars = Bars::default();

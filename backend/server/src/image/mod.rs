@@ -15,7 +15,7 @@ mod place;
 pub mod platform;
 pub mod pull;
 mod reference;
-mod registry;
+pub(crate) mod registry;
 mod store;
 pub mod unpack;
 

@@ -191,7 +191,7 @@ fn is_loopback(registry: &str) -> bool {
 }
 
 /// Chooses the cryptography of TLS, once; the default would need a C library.
-fn install_crypto() {
+pub fn install_crypto() {
     let provider = rustls::crypto::ring::default_provider();
     // Another one has been chosen by whoever uses this library.
     let _: Result<(), Arc<_>> = provider.install_default();

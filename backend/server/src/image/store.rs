@@ -83,7 +83,7 @@ pub struct Image {
 }
 
 /// Bytes that were freed, and how many layers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freed {
     /// Layers that nothing names any more.
     pub layers: usize,

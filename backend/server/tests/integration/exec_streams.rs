@@ -370,6 +370,38 @@ async fn a_page_waits_for_what_comes(server: &TestServer) {
 }
 on_backends!(a_page_waits_for_what_comes: process, docker);
 
+async fn a_page_that_was_lost_is_read_again(server: &TestServer) {
+    const LINES: u32 = 200_000;
+    let client = &server.client;
+    let session = client.session().await;
+    let exec = Client::path(&session, "/execs/lost");
+    let line = format!("seq {LINES}; seq {LINES} >&2");
+    let wish = json!({"shell": line, "background": true, "linger": "1m"});
+    client.put(&exec, &wish).await.expect(201);
+    let mut heard = Heard::default();
+    while heard.end.is_none() {
+        let page = format!("{exec}/output?{}&wait=10s", heard.query());
+        // As if neither of two answers had arrived.
+        for _ in 0..2 {
+            client.get(&page).await.expect(200);
+        }
+        for event in client.get(&page).await.expect(200)["data"]
+            .as_array()
+            .unwrap()
+        {
+            heard.take(event);
+        }
+    }
+    assert!(heard.gaps.is_empty(), "{:?}", heard.gaps);
+    let all: Vec<_> = (1..=LINES).map(|number| format!("{number}\n")).collect();
+    let all = all.concat().into_bytes();
+    assert!(
+        heard.stdout == all && heard.stderr == all,
+        "not what was written"
+    );
+}
+on_backends!(a_page_that_was_lost_is_read_again: process, docker, embedded);
+
 /// Of a command that nobody reads, the last is kept, and what is missing is told.
 async fn what_nobody_reads_is_told_as_a_gap(server: &TestServer) {
     let client = &server.client;

@@ -8,6 +8,9 @@
 
 mod support;
 
+mod client;
+mod client_files;
+mod client_terminal;
 mod console;
 mod creating;
 mod docker_restart;

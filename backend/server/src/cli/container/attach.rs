@@ -4,13 +4,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::relay::{Outcome, Streams, relay};
-use super::terminal::{self, Raw};
-use super::{CommandError, FAILURE, Place, code};
+use super::relay::{Outcome, relay};
+use super::{CommandError, Place, code, left};
+use crate::cli::remote::{self, ServerPlace, session_of};
+use crate::cli::streams::Streams;
+use crate::cli::terminal::{self, Raw};
 use crate::oci::container::Stdio;
 use crate::oci::monitor::{self, Message};
 
-/// See and type what a container in the background does. Ctrl-P Ctrl-Q leaves it as it is.
+/// See and type what a container in the background, or a session's terminal, does. Ctrl-P Ctrl-Q leaves
+/// it as it is.
 #[derive(Args, Debug)]
 pub struct AttachCommand {
     #[command(flatten)]
@@ -20,7 +23,10 @@ pub struct AttachCommand {
     #[arg(long)]
     no_stdin: bool,
 
-    /// The container.
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// The container, or a session's terminal (@NAME or @NAME/TERMINAL).
     name: String,
 }
 
@@ -30,6 +36,9 @@ impl AttachCommand {
     /// # Errors
     /// When there is no such container, or it does not run.
     pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(session) = session_of(&self.name) {
+            return remote::attach(&self.server, session, !self.no_stdin).await;
+        }
         let directory = self.place.find(&self.name)?;
         let stdio = directory
             .container()
@@ -61,9 +70,7 @@ impl AttachCommand {
         Ok(match outcome {
             Outcome::Exited(exit) => code(&exit),
             Outcome::Detached => ExitCode::SUCCESS,
-            Outcome::Left(signal) => {
-                ExitCode::from(u8::try_from(128 + signal as i32).unwrap_or(FAILURE))
-            }
+            Outcome::Left(signal) => left(signal),
         })
     }
 }

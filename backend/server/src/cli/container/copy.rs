@@ -11,19 +11,23 @@ use nix::mount::{MntFlags, umount2};
 use nix::unistd::{chdir, chroot};
 
 use super::{CommandError, Place, join, program};
+use crate::cli::remote::{self, ServerPlace, session_of};
 use crate::oci::directory::{Directory, State};
 use crate::oci::{monitor, root};
 
-/// Copy files between this machine and a container, running or not.
+/// Copy files between this machine and a container, running or not, or a session of a server.
 #[derive(Args, Debug)]
 pub struct CopyCommand {
     #[command(flatten)]
     place: Place,
 
-    /// A path, NAME:PATH in a container, or - for a tar archive from standard input.
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// A path, NAME:PATH in a container, @NAME:PATH in a session, or - for a tar archive from standard input.
     source: String,
 
-    /// A path, NAME:PATH in a container, or - for a tar archive to standard output.
+    /// A path, NAME:PATH in a container, @NAME:PATH in a session, or - for a tar archive to standard output.
     target: String,
 }
 
@@ -41,6 +45,9 @@ impl CopyCommand {
     /// # Errors
     /// When there is no such container.
     pub fn join(&self) -> Result<(), CommandError> {
+        if self.is_remote() {
+            return Ok(());
+        }
         match (end(&self.source), end(&self.target)) {
             (End::There(name, _), _) | (_, End::There(name, _)) => join(&self.place, name),
             // It will be refused.
@@ -48,11 +55,22 @@ impl CopyCommand {
         }
     }
 
+    /// Whether one end is a session of a server.
+    fn is_remote(&self) -> bool {
+        [&self.source, &self.target]
+            .iter()
+            .any(|text| matches!(end(text), End::There(name, _) if session_of(name).is_some()))
+    }
+
     /// Copies.
     ///
     /// # Errors
     /// What is not there, or cannot be written.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
+    pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if self.is_remote() {
+            let (source, target) = (remote_end(&self.source)?, remote_end(&self.target)?);
+            return remote::copy(&self.server, source, target).await;
+        }
         match (end(&self.source), end(&self.target)) {
             (End::There(name, path), End::Here(target)) => self.out_of(name, path, target)?,
             (End::Here(source), End::There(name, path)) => self.bring_in(source, name, path)?,
@@ -179,8 +197,23 @@ fn end(text: &str) -> End<'_> {
     }
 }
 
+/// The same, where a session of a server is meant.
+fn remote_end(text: &str) -> Result<remote::End<'_>, CommandError> {
+    Ok(match end(text) {
+        End::Here(path) => remote::End::Here(path),
+        End::Stream => remote::End::Stream,
+        End::There(name, path) => {
+            let (Some(session), Some(path)) = (session_of(name), path.to_str()) else {
+                let what = "files go between this machine and a session, not between a container and a session";
+                return Err(CommandError::flag("SOURCE TARGET", what));
+            };
+            remote::End::There(session, path)
+        }
+    })
+}
+
 /// The directory in which a copy is made, and what it is called there: a directory takes it in.
-fn place(target: &Path, source: &Path) -> Result<(PathBuf, std::ffi::OsString), CommandError> {
+pub fn place(target: &Path, source: &Path) -> Result<(PathBuf, std::ffi::OsString), CommandError> {
     let own = source.file_name().unwrap_or_default();
     if target.is_dir() {
         return Ok((target.to_owned(), own.to_owned()));

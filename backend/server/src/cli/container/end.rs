@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep};
 
 use super::{CommandError, Place, program};
+use crate::cli::remote::{self, ServerPlace, session_of, sessions_of};
 use crate::cli::say;
 use crate::oci::directory::{Directory, State};
 use crate::oci::engine::Engine;
@@ -19,7 +20,7 @@ const KILLED: Duration = Duration::from_secs(20);
 /// How often a container is looked at that is to end.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Ask containers to end, and kill those that do not.
+/// Ask containers or sessions to end, and kill what does not.
 #[derive(Args, Debug)]
 pub struct StopCommand {
     #[command(flatten)]
@@ -29,7 +30,10 @@ pub struct StopCommand {
     #[arg(long, short, default_value_t = 10, value_name = "SECONDS")]
     time: u64,
 
-    /// The containers.
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// The containers, or sessions (@NAME).
     #[arg(required = true)]
     names: Vec<String>,
 }
@@ -40,6 +44,9 @@ impl StopCommand {
     /// # Errors
     /// When there is no such container.
     pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(sessions) = sessions_of(&self.names)? {
+            return remote::stop(&self.server, &sessions, self.time).await;
+        }
         for name in self.names {
             let directory = self.place.find(&name)?;
             signal(&directory, Signal::SIGTERM).await;
@@ -52,7 +59,7 @@ impl StopCommand {
     }
 }
 
-/// Send a signal to the program of containers.
+/// Send a signal to the program of containers, or to all that runs in sessions.
 #[derive(Args, Debug)]
 pub struct KillCommand {
     #[command(flatten)]
@@ -62,7 +69,10 @@ pub struct KillCommand {
     #[arg(long, short, default_value = "KILL", value_parser = parse_signal, value_name = "SIGNAL")]
     signal: Signal,
 
-    /// The containers.
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// The containers, or sessions (@NAME).
     #[arg(required = true)]
     names: Vec<String>,
 }
@@ -73,6 +83,9 @@ impl KillCommand {
     /// # Errors
     /// When there is no such container, or it does not run.
     pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(sessions) = sessions_of(&self.names)? {
+            return remote::kill(&self.server, &sessions, self.signal.as_str()).await;
+        }
         for name in self.names {
             let directory = self.place.find(&name)?;
             let sent = monitor::signal(&directory, self.signal as i32).await;
@@ -86,7 +99,7 @@ impl KillCommand {
     }
 }
 
-/// Remove containers that have ended, with their files.
+/// Remove containers or sessions that have ended, with their files.
 #[derive(Args, Debug)]
 pub struct RemoveCommand {
     #[command(flatten)]
@@ -96,17 +109,28 @@ pub struct RemoveCommand {
     #[arg(long, short)]
     force: bool,
 
-    /// The containers.
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// The containers, or sessions (@NAME).
     #[arg(required = true)]
     names: Vec<String>,
 }
 
 impl RemoveCommand {
+    /// Whether they are a server's.
+    pub fn is_remote(&self) -> bool {
+        self.names.iter().all(|name| session_of(name).is_some())
+    }
+
     /// Removes them.
     ///
     /// # Errors
     /// When there is no such container, or it runs.
     pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(sessions) = sessions_of(&self.names)? {
+            return remote::remove(&self.server, &sessions, self.force).await;
+        }
         let store = self.place.store()?;
         for name in self.names {
             let directory = self.place.find(&name)?;

@@ -6,15 +6,17 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::relay::{Outcome, Streams, relay};
-use super::terminal::{self, Raw};
-use super::{CommandError, FAILURE, Place, code, join, options, program};
+use super::relay::{Outcome, relay};
+use super::{CommandError, Place, code, join, left, options, program};
 use crate::agent::AGENT;
+use crate::cli::remote::{self, Exec, ServerPlace, session_of};
+use crate::cli::streams::Streams;
+use crate::cli::terminal::{self, Raw};
 use crate::oci::container::{Program, Stdio};
 use crate::oci::directory::State;
 use crate::oci::monitor::{self, Message, Wish};
 
-/// Run a further program in a container that runs.
+/// Run a further program in a container that runs, or in a session of a server.
 #[derive(Args, Debug)]
 pub struct ExecCommand {
     #[command(flatten)]
@@ -44,7 +46,10 @@ pub struct ExecCommand {
     #[arg(long, short, value_parser = options::absolute, value_name = "DIRECTORY")]
     workdir: Option<String>,
 
-    /// The container.
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// The container, or a session (@NAME).
     name: String,
 
     /// The program and its arguments.
@@ -63,6 +68,9 @@ impl ExecCommand {
     /// # Errors
     /// When there is no such container, or it does not run.
     pub fn join(&self) -> Result<(), CommandError> {
+        if session_of(&self.name).is_some() {
+            return Ok(());
+        }
         join(&self.place, &self.name)
     }
 
@@ -79,6 +87,17 @@ impl ExecCommand {
             return Err(CommandError::flag("--tty", what));
         }
         let given = options::variables(&self.env_file, &self.env)?;
+        if let Some(session) = session_of(&self.name) {
+            let exec = Exec {
+                interactive: self.interactive,
+                tty: self.tty,
+                env: given.into_iter().collect(),
+                user: self.user,
+                cwd: self.workdir,
+                argv: self.command,
+            };
+            return remote::exec(&self.server, session, exec).await;
+        }
         let directory = self.place.find(&self.name)?;
         let host = CommandError::host;
         if directory
@@ -139,9 +158,7 @@ impl ExecCommand {
         Ok(match outcome.map_err(host("being attached"))? {
             Outcome::Exited(exit) => code(&exit),
             Outcome::Detached => ExitCode::SUCCESS,
-            Outcome::Left(signal) => {
-                ExitCode::from(u8::try_from(128 + signal as i32).unwrap_or(FAILURE))
-            }
+            Outcome::Left(signal) => left(signal),
         })
     }
 }

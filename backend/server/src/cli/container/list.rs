@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CommandError, Place, name};
+use crate::cli::remote::{self, ServerPlace};
 use crate::cli::{say, say_json, say_table};
 use crate::oci::container::{Container, Network};
 use crate::oci::directory::{Directory, State};
 
-/// List containers.
+/// List containers, or what runs in a session of a server.
 #[derive(Args, Debug)]
 pub struct ListCommand {
     #[command(flatten)]
@@ -28,6 +29,13 @@ pub struct ListCommand {
     /// Print them as JSON.
     #[arg(long, conflicts_with = "quiet")]
     json: bool,
+
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// A session (@NAME), whose processes are listed.
+    #[arg(conflicts_with = "all")]
+    session: Option<String>,
 }
 
 impl ListCommand {
@@ -35,7 +43,11 @@ impl ListCommand {
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
+    pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(text) = &self.session {
+            return remote::processes(&self.server, remote::word(text)?, self.quiet, self.json)
+                .await;
+        }
         // One that goes meanwhile is none.
         let look = |directory: Directory| {
             let state = directory.state().ok()?;
@@ -113,7 +125,7 @@ fn command(container: &Container) -> &[String] {
 }
 
 /// How long ago something was, in the largest unit.
-fn ago(at: Timestamp) -> String {
+pub fn ago(at: Timestamp) -> String {
     let seconds = Timestamp::now().duration_since(at).as_secs().max(0);
     match seconds {
         0..60 => format!("{seconds} s"),

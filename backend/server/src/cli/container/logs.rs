@@ -11,13 +11,14 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{CommandError, Place};
+use crate::cli::remote::{self, ServerPlace, session_of};
 use crate::oci::directory::{Directory, State};
 use crate::oci::monitor::{Record, older, read_log};
 
 /// How often there is a look for more.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Print what a container in the background has said, as far as it is kept.
+/// Print what a container in the background, or a session's terminal, has said, as far as it is kept.
 #[derive(Args, Debug)]
 pub struct LogsCommand {
     #[command(flatten)]
@@ -35,7 +36,10 @@ pub struct LogsCommand {
     #[arg(long, short)]
     timestamps: bool,
 
-    /// The container.
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// The container, or a terminal of a session (@NAME or @NAME/TERMINAL).
     name: String,
 }
 
@@ -44,7 +48,14 @@ impl LogsCommand {
     ///
     /// # Errors
     /// When there is no such container.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
+    pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(session) = session_of(&self.name) {
+            if self.timestamps {
+                let what = "what a terminal has put out has none";
+                return Err(CommandError::flag("--timestamps", what));
+            }
+            return remote::logs(&self.server, session, self.follow, self.tail).await;
+        }
         let directory = self.place.find(&self.name)?;
         match self.print(&directory) {
             // Whoever has closed it does not want to hear more.

@@ -6,11 +6,10 @@ mod end;
 mod exec;
 mod list;
 mod logs;
-mod options;
+pub(super) mod options;
 mod relay;
 mod run;
 mod stats;
-mod terminal;
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -18,16 +17,20 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use nix::sys::signal::Signal;
 use shellport_wire::exit::Exit;
 
 pub use self::attach::AttachCommand;
+pub(super) use self::copy::place as place_of;
 pub use self::copy::{ArchiveCommand, CopyCommand};
 pub use self::end::{KillCommand, RemoveCommand, StopCommand};
 pub use self::exec::ExecCommand;
 pub use self::list::ListCommand;
+pub(super) use self::list::ago;
 pub use self::logs::LogsCommand;
 pub use self::run::RunCommand;
 pub use self::stats::StatsCommand;
+use super::remote::RemoteError;
 use crate::config::{ConfigError, data_dir};
 use crate::image::{ImageError, Store};
 use crate::oci::directory::Directory;
@@ -74,20 +77,23 @@ pub enum CommandError {
     /// What a monitor says.
     #[error("{0}")]
     Monitor(String),
+    /// A server and its sessions.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The machine.
     #[error("{0}: {1}")]
     Host(&'static str, #[source] io::Error),
 }
 
 impl CommandError {
-    pub(super) fn flag(flag: &'static str, what: impl Into<String>) -> Self {
+    pub(in crate::cli) fn flag(flag: &'static str, what: impl Into<String>) -> Self {
         Self::Flag {
             flag,
             what: what.into(),
         }
     }
 
-    fn host(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(in crate::cli) fn host(step: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::Host(step, error)
     }
 }
@@ -163,8 +169,13 @@ fn name(directory: &Directory) -> String {
         .unwrap_or_default()
 }
 
+/// The code of a command that ended because of a signal.
+pub(super) fn left(signal: Signal) -> ExitCode {
+    ExitCode::from(u8::try_from(128 + signal as i32).unwrap_or(FAILURE))
+}
+
 /// The code to end with for a program that ended so.
-fn code(exit: &Exit) -> ExitCode {
+pub(super) fn code(exit: &Exit) -> ExitCode {
     let code = exit.shell_code().and_then(|code| u8::try_from(code).ok());
     // An end that nobody saw is none of the program's codes.
     ExitCode::from(code.unwrap_or(FAILURE))

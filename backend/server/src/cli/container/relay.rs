@@ -1,31 +1,14 @@
 //! Between the command's standard streams and those of a program in a container.
 
-use std::io::{self, Read, Write};
-use std::thread;
+use std::io;
 
-use bytes::Bytes;
 use nix::sys::signal::Signal;
 use shellport_wire::exit::Exit;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
 
-use super::terminal;
-use crate::oci::monitor::{CHUNK, Frame, Message, Reader, Writer};
-
-/// Pieces that wait to be written or sent.
-const QUEUE: usize = 4;
-
-/// Ctrl-P and Ctrl-Q, one after the other, leave a terminal as it is. They are Docker's.
-const DETACH: [u8; 2] = [0x10, 0x11];
-
-/// Signals that are passed on.
-const SIGNALS: [Signal; 5] = [
-    Signal::SIGINT,
-    Signal::SIGTERM,
-    Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
-];
+use crate::cli::streams::{Input, Output, Piece, Streams, passed_on};
+use crate::cli::terminal;
+use crate::oci::monitor::{Frame, Message, Reader, Writer};
 
 /// How a relay ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +21,6 @@ pub enum Outcome {
     Left(Signal),
 }
 
-/// What is relayed.
-#[derive(Clone, Copy, Debug)]
-pub struct Streams {
-    /// The program has a terminal.
-    pub terminal: bool,
-    /// Standard input is passed on.
-    pub input: bool,
-}
-
 /// Relays until the program ends or one of the sides leaves.
 ///
 /// # Errors
@@ -57,7 +31,7 @@ pub async fn relay(
     streams: Streams,
 ) -> io::Result<Outcome> {
     let mut input = Input::start(streams);
-    let (output, mut written) = Output::start();
+    let (output, written) = Output::start();
     let mut window = signal(SignalKind::window_change())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut signals = passed_on()?;
@@ -83,157 +57,11 @@ pub async fn relay(
                 writer.say(Message::Resize { cols, rows }).await?;
             }
             _ = hangup.recv() => return Ok(Outcome::Left(Signal::SIGHUP)),
-            _ = &mut written => return Ok(Outcome::Left(Signal::SIGPIPE)),
+            () = written.cancelled() => return Ok(Outcome::Left(Signal::SIGPIPE)),
         }
     };
     drop(output);
     // Somebody may still read what there is.
-    let _ = written.await;
+    written.cancelled().await;
     Ok(outcome)
-}
-
-/// Signals, as they come.
-fn passed_on() -> io::Result<mpsc::Receiver<Signal>> {
-    let (sender, receiver) = mpsc::channel(QUEUE);
-    for number in SIGNALS {
-        let mut signal = signal(SignalKind::from_raw(number as i32))?;
-        let sender = sender.clone();
-        tokio::spawn(async move {
-            while signal.recv().await.is_some() && sender.send(number).await.is_ok() {}
-        });
-    }
-    Ok(receiver)
-}
-
-/// A piece of input.
-enum Piece {
-    Bytes(Bytes),
-    End,
-    Detach,
-}
-
-/// Standard input, read on a thread that ends with the process: nothing else can be waited for that may
-/// be a file as well as a terminal.
-struct Input(Option<mpsc::Receiver<Piece>>);
-
-impl Input {
-    fn start(streams: Streams) -> Self {
-        if !streams.input {
-            return Self(None);
-        }
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        thread::spawn(move || {
-            let mut buffer = vec![0; CHUNK];
-            let mut keys = Keys::default();
-            loop {
-                let piece = match io::stdin().read(&mut buffer) {
-                    Ok(0) | Err(_) => Piece::End,
-                    Ok(count) if streams.terminal => keys.pass(&buffer[..count]),
-                    Ok(count) => Piece::Bytes(Bytes::copy_from_slice(&buffer[..count])),
-                };
-                let is_last = !matches!(piece, Piece::Bytes(_));
-                if sender.blocking_send(piece).is_err() || is_last {
-                    return;
-                }
-            }
-        });
-        Self(Some(receiver))
-    }
-
-    async fn next(&mut self) -> Piece {
-        let piece = match &mut self.0 {
-            Some(receiver) => receiver.recv().await,
-            None => None,
-        };
-        match piece {
-            Some(piece) => piece,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// What has been typed of [`DETACH`].
-#[derive(Default)]
-struct Keys {
-    first: bool,
-}
-
-impl Keys {
-    fn pass(&mut self, bytes: &[u8]) -> Piece {
-        let mut passed = Vec::with_capacity(bytes.len() + 1);
-        for &byte in bytes {
-            if self.first && byte == DETACH[1] {
-                return Piece::Detach;
-            }
-            if self.first {
-                passed.push(DETACH[0]);
-            }
-            self.first = byte == DETACH[0];
-            if !self.first {
-                passed.push(byte);
-            }
-        }
-        Piece::Bytes(passed.into())
-    }
-}
-
-/// Standard output and error, written on a thread, so that signals are heard while nobody reads.
-struct Output(mpsc::Sender<(u8, Bytes)>);
-
-impl Output {
-    /// The receiver is told when everything has been written, or when nobody reads any more.
-    fn start() -> (Self, oneshot::Receiver<()>) {
-        let (sender, mut receiver) = mpsc::channel::<(u8, Bytes)>(QUEUE);
-        let (done, written) = oneshot::channel();
-        thread::spawn(move || {
-            while let Some((stream, bytes)) = receiver.blocking_recv() {
-                let result = match stream {
-                    1 => write(io::stdout().lock(), &bytes),
-                    _ => write(io::stderr().lock(), &bytes),
-                };
-                if result.is_err() {
-                    break;
-                }
-            }
-            let _ = done.send(());
-        });
-        (Self(sender), written)
-    }
-
-    async fn send(&self, piece: (u8, Bytes)) {
-        // The end of the thread is told elsewhere.
-        let _ = self.0.send(piece).await;
-    }
-}
-
-fn write(mut stream: impl Write, bytes: &[u8]) -> io::Result<()> {
-    stream.write_all(bytes)?;
-    stream.flush()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn typed(pieces: &[&[u8]]) -> (Vec<u8>, bool) {
-        let mut keys = Keys::default();
-        let mut passed = Vec::new();
-        for piece in pieces {
-            match keys.pass(piece) {
-                Piece::Bytes(bytes) => passed.extend_from_slice(&bytes),
-                _ => return (passed, true),
-            }
-        }
-        (passed, false)
-    }
-
-    #[test]
-    fn two_keys_detach_and_one_does_not() {
-        assert_eq!(typed(&[b"ls\n"]), (b"ls\n".to_vec(), false));
-        assert_eq!(typed(&[b"\x10", b"\x11"]), (vec![], true));
-        assert!(typed(&[b"a\x10\x11b"]).1);
-        assert_eq!(typed(&[b"\x10", b"x"]), (b"\x10x".to_vec(), false));
-        assert_eq!(typed(&[b"\x10\x10", b"\x11"]), (b"\x10".to_vec(), true));
-        assert_eq!(typed(&[b"\x11"]), (b"\x11".to_vec(), false));
-    }
 }

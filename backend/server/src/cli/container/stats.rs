@@ -8,6 +8,7 @@ use indicatif::HumanBytes;
 use serde_json::json;
 
 use super::{CommandError, Place, name};
+use crate::cli::remote::{self, ServerPlace, sessions_of};
 use crate::cli::{say, say_json, say_table};
 use crate::oci::cgroup::{Cgroup, Usage};
 use crate::oci::container::Container;
@@ -16,7 +17,7 @@ use crate::oci::directory::State;
 /// How long CPU time is measured.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Show what containers use.
+/// Show what containers or sessions use.
 #[derive(Args, Debug)]
 pub struct StatsCommand {
     #[command(flatten)]
@@ -30,7 +31,10 @@ pub struct StatsCommand {
     #[arg(long)]
     json: bool,
 
-    /// The containers; all that run when absent.
+    #[command(flatten)]
+    server: ServerPlace,
+
+    /// The containers, or sessions (@NAME); all containers that run when absent.
     names: Vec<String>,
 }
 
@@ -47,7 +51,10 @@ impl StatsCommand {
     ///
     /// # Errors
     /// When there is no such container, or it does not run.
-    pub fn run(self) -> Result<ExitCode, CommandError> {
+    pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if let Some(sessions) = sessions_of(&self.names)? {
+            return remote::stats(&self.server, &sessions, self.no_stream, self.json).await;
+        }
         let mut before = self.look()?;
         let mut at = Instant::now();
         loop {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use shellport_wire::agent as wire;
+use shellport_wire::agent::{self as wire, EXEC_JOURNAL};
 use tokio::time::{Instant, timeout_at};
 use utoipa::{IntoParams, ToSchema};
 
@@ -20,8 +20,9 @@ use crate::http::problem::Problem;
 use crate::http::stream::Form;
 use crate::units::parse_duration;
 
-/// Bytes of output after which a page ends, unless the caller says.
-const PAGE: u64 = 256 * 1024;
+/// Bytes of output after which a page ends, unless the caller says. Whoever asks for the next one has this one; until
+/// then the sandbox keeps it.
+const PAGE: u64 = EXEC_JOURNAL;
 
 /// The most of them.
 const MAX_PAGE: u64 = 4 * 1024 * 1024;
@@ -60,7 +61,8 @@ pub struct OutputPage {
 ///
 /// With `Accept: application/x-ndjson` or `text/event-stream` the events come as they happen, up to the end; a
 /// browser's `EventSource` goes on where it was. With `application/json` the answer is one page of what is
-/// there. A command that waits for whoever reads it goes on as pages are read.
+/// there. A command that waits for whoever reads it goes on as pages are read, and a page of at most 262144 bytes that
+/// did not arrive is still there.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{id}/execs/{exec}/output", tag = "execs",
     params(("id" = String, Path, description = "The session"), ("exec" = String, Path, description = "The exec"), OutputParams),
@@ -92,7 +94,10 @@ pub async fn read(
         stdout: params.stdout.unwrap_or_default(),
         stderr: params.stderr.unwrap_or_default(),
     });
-    let run = Run::follow(&app, &session, exec.clone(), since);
+    let mut run = Run::follow(&app, &session, exec.clone(), since);
+    if form == Form::Json && limit <= PAGE {
+        run = run.repeatable();
+    }
     let (started, told) = run.begin().await?;
     let teller = Teller::new(exec, since);
     if form == Form::Json {

@@ -43,6 +43,7 @@ pub struct Run {
     stdin: Option<Bytes>,
     progress: Progress,
     limit: Option<Duration>,
+    acknowledges: bool,
     stop: Option<Duration>,
 }
 
@@ -79,6 +80,7 @@ impl Run {
                 places,
             },
             limit: None,
+            acknowledges: true,
             stop: None,
         }
     }
@@ -87,6 +89,13 @@ impl Run {
     #[must_use]
     pub fn with_stdin(mut self, stdin: Option<Bytes>) -> Self {
         self.stdin = stdin;
+        self
+    }
+
+    /// Has it keep what it tells from its places on, as much as a journal holds, so that it can be told again.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.acknowledges = false;
         self
     }
 
@@ -121,6 +130,7 @@ impl Run {
         let listener = Listener {
             events: events.clone(),
             cut: cut.clone(),
+            acknowledges: self.acknowledges,
             stop: self.stop,
         };
         let limit = self.limit.unwrap_or(Duration::MAX);

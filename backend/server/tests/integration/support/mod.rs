@@ -5,6 +5,7 @@ pub mod api;
 pub mod archive;
 pub mod backend;
 pub mod child;
+pub mod client;
 pub mod dockerd;
 pub mod engine;
 pub mod flood;

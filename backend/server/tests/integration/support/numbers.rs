@@ -26,4 +26,10 @@ impl Numbers {
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
+
+    /// So many bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let byte = |_| u8::try_from(self.below(256)).unwrap();
+        (0..count).map(byte).collect()
+    }
 }

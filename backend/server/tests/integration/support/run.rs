@@ -84,36 +84,12 @@ impl Containers {
 
     /// `shellport` with these arguments in a terminal of its own.
     pub fn terminal(&self, arguments: &[&str]) -> Terminal {
-        let size = PtySize {
-            cols: 80,
-            rows: 24,
-            ..PtySize::default()
-        };
-        let pair = native_pty_system().openpty(size).unwrap();
         let line = line(arguments);
         let mut command = CommandBuilder::new(&line[0]);
         command.args(&line[1..]);
         command.env("SHELLPORT_DATA_DIR", self.path());
         command.env("SHELLPORT_OCI_ENGINE", self.engine);
-        let child = pair.slave.spawn_command(command).unwrap();
-        drop(pair.slave);
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let (sender, output) = sync_channel(64);
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                if sender.send(buffer[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        Terminal {
-            writer: pair.master.take_writer().unwrap(),
-            master: pair.master,
-            child,
-            output,
-            seen: String::new(),
-        }
+        Terminal::start(command)
     }
 
     /// Fails when there is a container, or a directory of one.
@@ -181,6 +157,35 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// One of 80 by 24 cells with this command in it.
+    pub fn start(command: CommandBuilder) -> Self {
+        let size = PtySize {
+            cols: 80,
+            rows: 24,
+            ..PtySize::default()
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (sender, output) = sync_channel(64);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            writer: pair.master.take_writer().unwrap(),
+            master: pair.master,
+            child,
+            output,
+            seen: String::new(),
+        }
+    }
+
     /// Types.
     pub fn send(&mut self, text: &str) {
         self.writer.write_all(text.as_bytes()).unwrap();

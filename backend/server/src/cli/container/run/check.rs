@@ -3,11 +3,12 @@
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
-use super::{Net, RunCommand};
+use super::RunCommand;
 use crate::cli::container::CommandError;
 use crate::oci::cgroup::Parent;
 use crate::oci::container::Network;
 use crate::oci::{disk, network};
+use crate::session::Network as Net;
 
 impl RunCommand {
     /// Refuses what cannot be here.
@@ -30,13 +31,7 @@ impl RunCommand {
             let what = format!("{missing} is needed for that, and not here; leave it out");
             return Err(CommandError::flag("--disk", what));
         }
-        if self.tty && !self.detach {
-            let input = io::stdin().is_terminal();
-            if !input && (self.interactive || !io::stdout().is_terminal()) {
-                let what = "there is no terminal here that the program could have; leave it out";
-                return Err(CommandError::flag("--tty", what));
-            }
-        }
+        self.check_terminal()?;
         for port in &self.publish {
             let address = port.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             let address = SocketAddr::new(address, port.host);
@@ -45,6 +40,17 @@ impl RunCommand {
                 _ => TcpListener::bind(address).map(drop),
             };
             free.map_err(|error| CommandError::flag("--publish", format!("{address}: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a terminal where there is none.
+    pub(super) fn check_terminal(&self) -> Result<(), CommandError> {
+        let input = io::stdin().is_terminal();
+        let missing = !input && (self.interactive || !io::stdout().is_terminal());
+        if self.tty && !self.detach && missing {
+            let what = "there is no terminal here that the program could have; leave it out";
+            return Err(CommandError::flag("--tty", what));
         }
         Ok(())
     }

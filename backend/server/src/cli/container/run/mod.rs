@@ -3,17 +3,21 @@
 mod check;
 mod container;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use serde_json::json;
 
-use super::relay::{Outcome, Streams, relay};
-use super::terminal::{self, Raw};
-use super::{CommandError, FAILURE, Place, code, options, program};
+use super::relay::{Outcome, relay};
+use super::{CommandError, Place, code, left, options, program};
+use crate::cli::remote::{self, ServerPlace};
 use crate::cli::say;
+use crate::cli::streams::Streams;
+use crate::cli::terminal::{self, Raw};
 use crate::id::random_tag;
 use crate::oci::cgroup::Parent;
 use crate::oci::container::{Bind, Port};
@@ -21,11 +25,12 @@ use crate::oci::directory::Directory;
 use crate::oci::disk;
 use crate::oci::engine::{EMBEDDED, Engine};
 use crate::oci::monitor::{self, Message, Reader, Writer};
+use crate::session::Network;
 
 /// Run a program in a container of its own.
 ///
 /// In the foreground nothing is left of the container when it has ended. In the background (--detach)
-/// it stays, with its files and its output, until `shellport rm`.
+/// it stays, with its files and its output, until `shellport rm`. With --remote it is a session of a server.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RunCommand {
@@ -94,7 +99,7 @@ pub struct RunCommand {
 
     /// What it can reach; a network of its own, where the machine can give one.
     #[arg(long, visible_alias = "network", value_name = "NETWORK")]
-    net: Option<Net>,
+    net: Option<Network>,
 
     /// Lead a port of this machine into it ([ADDRESS:]PORT:PORT, and /udp).
     #[arg(long, short, value_parser = options::port, value_name = "PORT")]
@@ -121,6 +126,13 @@ pub struct RunCommand {
     #[arg(long)]
     debug: bool,
 
+    /// In a session of a server, which is removed when the program has ended. `--detach` leaves it.
+    #[arg(long, conflicts_with_all = ["volume", "publish", "hostname", "entrypoint", "disk", "read_only", "no_init", "debug"])]
+    remote: bool,
+
+    #[command(flatten)]
+    server: ServerPlace,
+
     /// An image's name, or `host`: this machine's own programs.
     image: String,
 
@@ -133,23 +145,22 @@ pub struct RunCommand {
     command: Vec<String>,
 }
 
-/// What a container can reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Net {
-    /// Nothing but itself.
-    None,
-    /// The machine's own network.
-    Host,
-    /// A network of its own.
-    Bridge,
-}
-
 impl RunCommand {
+    /// Whether a server runs it.
+    pub fn is_remote(&self) -> bool {
+        self.remote
+    }
+
     /// Runs it; the program's code.
     ///
     /// # Errors
     /// Whatever keeps it from running. Nothing is left then.
     pub async fn run(self) -> Result<ExitCode, CommandError> {
+        if self.remote {
+            self.check_terminal()?;
+            let server = self.server.clone();
+            return remote::run(&server, self.for_server()?).await;
+        }
         let started = Instant::now();
         let cgroup = Parent::take();
         self.check(cgroup.as_ref())?;
@@ -200,9 +211,41 @@ impl RunCommand {
         Ok(match result? {
             None | Some(Outcome::Detached) => ExitCode::SUCCESS,
             Some(Outcome::Exited(exit)) => code(&exit),
-            Some(Outcome::Left(signal)) => {
-                ExitCode::from(u8::try_from(128 + signal as i32).unwrap_or(FAILURE))
-            }
+            Some(Outcome::Left(signal)) => left(signal),
+        })
+    }
+
+    /// What a server is asked for.
+    fn for_server(self) -> Result<remote::Run, CommandError> {
+        let pids = self
+            .pids_limit
+            .map(u32::try_from)
+            .transpose()
+            .map_err(|_| {
+                let what =
+                    "a session has a limit; it takes a count, or leave it out for the server's own";
+                CommandError::flag("--pids-limit", what)
+            })?;
+        let env: BTreeMap<_, _> = options::variables(&self.env_file, &self.env)?
+            .into_iter()
+            .collect();
+        let session = remote::fields([
+            ("name", json!(self.name)),
+            ("env", json!(env)),
+            ("user", json!(self.user)),
+            ("cwd", json!(self.workdir)),
+            ("cpus", json!(self.cpus)),
+            ("memory", json!(self.memory)),
+            ("pids", json!(pids)),
+            ("network", json!(self.net)),
+        ]);
+        Ok(remote::Run {
+            session,
+            image: self.image,
+            interactive: self.interactive,
+            tty: self.tty,
+            detach: self.detach,
+            argv: self.command,
         })
     }
 

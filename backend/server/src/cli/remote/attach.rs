@@ -1,0 +1,473 @@
+//! `shellport attach @SESSION`: a session's terminal in this one, over as many connections as it takes.
+
+use std::collections::VecDeque;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use nix::sys::signal::Signal;
+use shellport_wire::close;
+use shellport_wire::exit::Exit;
+use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD, header};
+use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, SUBPROTOCOL, ServerMessage, Size};
+use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::client::Client;
+use super::sessions::running;
+use super::socket::{Closed, Heard, Socket};
+use super::{RemoteError, ServerPlace};
+use crate::cli::container::{CommandError, code, left};
+use crate::cli::streams::{Input, Output, Piece, Streams, passed_on};
+use crate::cli::terminal::{self, Raw, restore};
+use crate::id::random_tag;
+
+/// The delays between attempts to connect again; docs/protocol.md asks for them.
+pub(super) const FIRST_DELAY: Duration = Duration::from_millis(250);
+pub(super) const LAST_DELAY: Duration = Duration::from_secs(10);
+
+/// After how long without a connection a person is told.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The terminal that every session has.
+const MAIN: &str = "main";
+
+/// Attaches to a session's terminal, `NAME` or `NAME/TERMINAL`, until its program ends or somebody leaves.
+///
+/// # Errors
+/// When there is no such session or terminal, or it does not run.
+pub async fn attach(
+    place: &ServerPlace,
+    word: &str,
+    input: bool,
+) -> Result<ExitCode, CommandError> {
+    let client = place.client()?;
+    let (word, terminal) = word.split_once('/').unwrap_or((word, MAIN));
+    let session = running(&client, word).await?;
+    let attaching = Attaching::new(client, &session.id, terminal, input)?;
+    Ok(match attaching.relay().await? {
+        Outcome::Exited(exit) => code(&exit),
+        Outcome::Detached => ExitCode::SUCCESS,
+        Outcome::Left(signal) => left(signal),
+    })
+}
+
+/// How it ended.
+pub(super) enum Outcome {
+    /// The program did.
+    Exited(Exit),
+    /// Somebody typed the keys for it.
+    Detached,
+    /// This command's terminal is gone, or nobody reads its output.
+    Left(Signal),
+}
+
+/// How a connection ended.
+enum End {
+    For(Outcome),
+    /// It broke.
+    Broken(String),
+}
+
+/// One terminal here and one there.
+pub(super) struct Attaching {
+    client: Client,
+    session: String,
+    terminal: String,
+    input: Input,
+    is_writer: bool,
+    output: Output,
+    written: CancellationToken,
+    window: unix::Signal,
+    hangup: unix::Signal,
+    signals: mpsc::Receiver<Signal>,
+    /// What is to be typed and has not been applied.
+    pending: Pending,
+    /// What this client calls itself, so that nothing is typed twice.
+    name: String,
+    seen: Option<Seen>,
+    /// Whether this viewer has been the terminal's writer last.
+    has_role: bool,
+    /// Kept for as long as this is.
+    _raw: Option<Raw>,
+}
+
+/// How far the terminal's output has been written here.
+struct Seen {
+    run: String,
+    offset: u64,
+    /// Whether the screen is as it would be with all that output.
+    whole: bool,
+}
+
+impl Attaching {
+    /// Makes this terminal ready; without `input` it only shows.
+    pub(super) fn new(
+        client: Client,
+        session: &str,
+        terminal: &str,
+        input: bool,
+    ) -> Result<Self, CommandError> {
+        let host = || CommandError::host("being attached");
+        let streams = Streams {
+            terminal: true,
+            input,
+        };
+        let raw = Raw::enter(input).map_err(host())?;
+        let (output, written) = Output::start();
+        Ok(Self {
+            client,
+            session: session.to_owned(),
+            terminal: terminal.to_owned(),
+            input: Input::start(streams),
+            is_writer: input,
+            output,
+            written,
+            window: signal(SignalKind::window_change()).map_err(host())?,
+            hangup: signal(SignalKind::hangup()).map_err(host())?,
+            signals: passed_on().map_err(host())?,
+            pending: Pending::default(),
+            name: random_tag(),
+            seen: None,
+            has_role: true,
+            _raw: raw,
+        })
+    }
+
+    /// Relays until the program ends or one of the sides leaves. What breaks on the way is mended: nothing is lost,
+    /// and nothing typed twice.
+    pub(super) async fn relay(mut self) -> Result<Outcome, CommandError> {
+        let outcome = self.connect_and_relay().await;
+        let restored = restore(false);
+        if self.seen.is_some() && !restored.is_empty() {
+            self.output.send((1, restored.into())).await;
+        }
+        drop(self.output);
+        self.written.cancelled().await;
+        Ok(outcome?)
+    }
+
+    async fn connect_and_relay(&mut self) -> Result<Outcome, RemoteError> {
+        let mut delay = FIRST_DELAY;
+        let mut since = Instant::now();
+        loop {
+            let end = match self.connect().await {
+                Ok(socket) => {
+                    delay = FIRST_DELAY;
+                    let end = self.relay_over(socket).await?;
+                    since = Instant::now();
+                    end
+                }
+                Err(error) if self.seen.is_some() && may_pass(&error) => {
+                    End::Broken(error.to_string())
+                }
+                Err(error) => return Err(error),
+            };
+            let why = match end {
+                End::For(outcome) => return Ok(outcome),
+                End::Broken(why) => why,
+            };
+            if since.elapsed() > PATIENCE {
+                self.tell(&why).await;
+            }
+            if let Some(outcome) = self.wait(delay).await {
+                return Ok(outcome);
+            }
+            delay = (delay * 2).min(LAST_DELAY);
+        }
+    }
+
+    async fn connect(&self) -> Result<Socket, RemoteError> {
+        let (cols, rows) = terminal::size();
+        let path = [
+            "sessions",
+            &self.session,
+            "terminals",
+            &self.terminal,
+            "attach",
+        ];
+        let mut request = self.client.get(&path).query(&[
+            ("cols", cols.to_string()),
+            ("rows", rows.to_string()),
+            ("client", self.name.clone()),
+            (
+                "role",
+                if self.is_writer { "writer" } else { "reader" }.to_owned(),
+            ),
+        ]);
+        if !self.has_role {
+            request = request.query(&[("yield", "true")]);
+        }
+        if let Some(seen) = self.seen.as_ref().filter(|seen| seen.whole) {
+            let since = seen.offset.to_string();
+            request = request.query(&[("since", &since), ("run", &seen.run)]);
+        }
+        Socket::open(&self.client, request, Some(SUBPROTOCOL)).await
+    }
+
+    /// Says why nothing happens. The screen is drawn anew when something does.
+    async fn tell(&mut self, why: &str) {
+        let Some(seen) = &mut self.seen else { return };
+        if seen.whole {
+            seen.whole = false;
+            let text = format!("\r\n[{why}; trying again. Ctrl-P Ctrl-Q leaves]\r\n");
+            self.output.send((2, text.into())).await;
+        }
+    }
+
+    /// Waits before another attempt, and takes what is typed meanwhile.
+    async fn wait(&mut self, delay: Duration) -> Option<Outcome> {
+        let mut over = std::pin::pin!(sleep(jittered(delay)));
+        loop {
+            tokio::select! {
+                () = &mut over => return None,
+                piece = self.input.next(), if self.pending.has_room() => match piece {
+                    Piece::Bytes(bytes) => self.pending.add(&bytes),
+                    Piece::End => {}
+                    Piece::Detach => return Some(Outcome::Detached),
+                },
+                _ = self.hangup.recv() => return Some(Outcome::Left(Signal::SIGHUP)),
+                () = self.written.cancelled() => return Some(Outcome::Left(Signal::SIGPIPE)),
+                Some(signal) = self.signals.recv() => return Some(Outcome::Left(signal)),
+            }
+        }
+    }
+
+    async fn relay_over(&mut self, mut socket: Socket) -> Result<End, RemoteError> {
+        let mut greeted = false;
+        loop {
+            let sent = tokio::select! {
+                heard = socket.next() => match heard {
+                    Heard::Closed(Closed { code: Some(code), reason }) if !close::is_retried(code) => {
+                        return Err(RemoteError::Session(format!("the terminal has ended: {reason}")));
+                    }
+                    Heard::Closed(closed) => return Ok(End::Broken(closed.reason)),
+                    Heard::Bytes(bytes) => self.take(&bytes, &mut socket).await?,
+                    Heard::Text(text) => {
+                        let message = serde_json::from_str(&text);
+                        match message {
+                            Ok(ServerMessage::Exit { exit, .. }) => return Ok(End::For(Outcome::Exited(exit))),
+                            Ok(message) => greeted |= self.obey(message).await,
+                            // A newer server says more.
+                            Err(_) => {}
+                        }
+                        Ok(())
+                    }
+                },
+                piece = self.input.next(), if self.pending.has_room() => {
+                    match piece {
+                        Piece::Bytes(bytes) => self.pending.add(&bytes),
+                        Piece::End => {}
+                        Piece::Detach => {
+                            socket.close().await;
+                            return Ok(End::For(Outcome::Detached));
+                        }
+                    }
+                    Ok(())
+                }
+                Some(signal) = self.signals.recv(), if self.is_writer => {
+                    socket.say(&ClientMessage::Signal { signal: signal.as_str().to_owned() }).await
+                }
+                _ = self.window.recv() => {
+                    let (cols, rows) = terminal::size();
+                    socket.say(&ClientMessage::Resize(Size { cols, rows })).await
+                }
+                _ = self.hangup.recv() => return Ok(End::For(Outcome::Left(Signal::SIGHUP))),
+                () = self.written.cancelled() => return Ok(End::For(Outcome::Left(Signal::SIGPIPE))),
+            };
+            let sent = match sent {
+                Ok(()) if greeted && self.is_writer => self.pending.send(&mut socket).await,
+                sent => sent,
+            };
+            if let Err(closed) = sent {
+                return Ok(End::Broken(closed.reason));
+            }
+        }
+    }
+
+    /// Writes what the terminal puts out, and says so.
+    async fn take(
+        &mut self,
+        bytes: &[u8],
+        socket: &mut Socket,
+    ) -> Result<Result<(), Closed>, RemoteError> {
+        let nonsense = |what: String| RemoteError::Nonsense("the terminal's output", what);
+        let seen = self
+            .seen
+            .as_mut()
+            .ok_or_else(|| nonsense("there was no hello".to_owned()))?;
+        let offset = match Frame::decode(bytes).map_err(|error| nonsense(error.to_string()))? {
+            Frame::Bytes {
+                kind: Kind::Output,
+                position,
+                payload,
+            } => {
+                if position != seen.offset {
+                    return Err(nonsense(format!("{position} comes after {}", seen.offset)));
+                }
+                self.output
+                    .send((1, Bytes::copy_from_slice(&payload)))
+                    .await;
+                position + payload.len() as u64
+            }
+            Frame::Bytes {
+                kind: Kind::Snapshot,
+                payload,
+                ..
+            } => {
+                self.output
+                    .send((1, Bytes::copy_from_slice(&payload)))
+                    .await;
+                seen.offset
+            }
+            frame => return Err(nonsense(format!("{frame:?}"))),
+        };
+        seen.offset = offset;
+        Ok(socket.say(&ClientMessage::Ack { offset }).await)
+    }
+
+    /// Does what a message asks for; whether it was the first.
+    async fn obey(&mut self, message: ServerMessage) -> bool {
+        match message {
+            ServerMessage::Hello(hello) => {
+                let is_same = self.seen.as_ref().is_none_or(|seen| seen.run == hello.run);
+                self.pending.go_on(hello.sequence, is_same);
+                self.seen = Some(Seen {
+                    run: hello.run,
+                    offset: hello.offset,
+                    whole: true,
+                });
+                return true;
+            }
+            ServerMessage::Snapshot { offset, .. } => {
+                if let Some(seen) = &mut self.seen {
+                    seen.offset = offset;
+                }
+                self.output.send((1, restore(true).into())).await;
+            }
+            ServerMessage::Gap { to, .. } => {
+                if let Some(seen) = &mut self.seen {
+                    seen.offset = to;
+                }
+            }
+            ServerMessage::Ack { sequence } => self.pending.applied(sequence),
+            ServerMessage::Viewers { you, writer, .. } => self.has_role = writer == Some(you),
+            _ => {}
+        }
+        false
+    }
+}
+
+/// Half to all of a delay, so that clients of a server that was away do not come all at once.
+pub(super) fn jittered(delay: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX);
+    delay.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+}
+
+/// Whether it may be otherwise at another time.
+pub(super) fn may_pass(error: &RemoteError) -> bool {
+    match error {
+        RemoteError::Unreachable { .. } => true,
+        RemoteError::Problem {
+            status, retryable, ..
+        } => *retryable || *status >= 500,
+        _ => false,
+    }
+}
+
+/// Input that the terminal has not been given, as far as is known.
+#[derive(Default)]
+struct Pending {
+    bytes: VecDeque<u8>,
+    /// The sequence of the first of them.
+    start: u64,
+    /// The sequence of the first that has not been sent.
+    next: u64,
+}
+
+impl Pending {
+    fn has_room(&self) -> bool {
+        (self.bytes.len() as u64) < INPUT_WINDOW
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+    }
+
+    /// On a new connection: everything before `sequence` has been applied, the rest is sent again. What was typed for
+    /// another run of the program is for nobody.
+    fn go_on(&mut self, sequence: u64, is_same_run: bool) {
+        if is_same_run {
+            self.applied(sequence);
+        } else {
+            self.bytes.clear();
+        }
+        self.start = sequence;
+        self.next = sequence;
+    }
+
+    fn applied(&mut self, sequence: u64) {
+        let count = sequence
+            .saturating_sub(self.start)
+            .min(self.bytes.len() as u64);
+        self.bytes
+            .drain(..usize::try_from(count).unwrap_or(usize::MAX));
+        self.start += count;
+        self.next = self.next.max(self.start);
+    }
+
+    /// Sends as much as the other side can take.
+    async fn send(&mut self, socket: &mut Socket) -> Result<(), Closed> {
+        loop {
+            let sent = usize::try_from(self.next - self.start).unwrap_or(usize::MAX);
+            let room = usize::try_from(INPUT_WINDOW)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(sent);
+            let count = self
+                .bytes
+                .len()
+                .saturating_sub(sent)
+                .min(room)
+                .min(MAX_PAYLOAD);
+            if count == 0 {
+                return Ok(());
+            }
+            let mut frame = header(Kind::Input, self.next).to_vec();
+            frame.extend(self.bytes.range(sent..sent + count));
+            socket.send(frame.into()).await?;
+            self.next += count as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(text: &str) -> Pending {
+        let mut pending = Pending::default();
+        pending.add(text.as_bytes());
+        pending
+    }
+
+    #[test]
+    fn what_was_applied_is_not_typed_again() {
+        let mut pending = pending("abcdef");
+        pending.next = 6;
+        pending.go_on(4, true);
+        assert_eq!((pending.start, pending.next), (4, 4));
+        assert_eq!(pending.bytes, b"ef");
+        pending.applied(6);
+        assert!(pending.bytes.is_empty());
+    }
+
+    #[test]
+    fn what_was_typed_for_another_run_is_dropped() {
+        let mut pending = pending("rm -rf x");
+        pending.go_on(0, false);
+        assert!(pending.bytes.is_empty());
+        assert_eq!((pending.start, pending.next), (0, 0));
+    }
+}
