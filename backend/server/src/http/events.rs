@@ -61,6 +61,7 @@ pub struct EventParams {
     /// Of these types only, with commas between them.
     types: Option<String>,
     /// Of JSON: at most so many, 1 to 1000; 100 when absent.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Of JSON: how long to wait when there is nothing yet, such as `30s`; at most `1m`, not at all when absent.
     wait: Option<String>,

@@ -192,6 +192,7 @@ pub async fn list(State(app): State<App>) -> Result<Json<ImageList>, Problem> {
         (status = 200, content(
             (Image = "application/json"),
             (PullEvent = "application/x-ndjson"),
+            (PullEvent = "text/event-stream"),
         )),
         (status = 201, description = "The images of an archive", body = ImageList),
         (status = "default", body = Problem, content_type = "application/problem+json"),

@@ -39,6 +39,7 @@ pub struct CreateSession {
     /// A name for people.
     pub(super) name: Option<String>,
     /// Overrides the image's command. A shell runs in the terminals, anything else beside them.
+    #[schema(min_items = 1)]
     pub(super) command: Option<Vec<String>>,
     /// Variables on top of the image's.
     #[serde(default)]
@@ -196,6 +197,7 @@ async fn wait_for(session: &Session) -> Result<View, Problem> {
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// At most so many, 1 to 200; 50 when absent.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<usize>,
     /// Go on after a page: its `next_cursor`.
     cursor: Option<String>,

@@ -300,7 +300,7 @@ fn wrong_values_are_refused(containers: &Containers) {
         (&["--user=a b"], "name or number"),
         (&["--volume=/nowhere/at/all:/x"], "No such file"),
         (&["--volume=data:/x"], "a path has a /"),
-        (&["--net=wide"], "none, host, bridge"),
+        (&["--net=wide"], "host, bridge, none"),
         (&["--publish=80"], "PORT:PORT"),
         (
             &["--publish=47111:1", "--net=none"],

@@ -15,7 +15,7 @@ export interface paths {
          * Tells what happens to all sessions and in them: a page, or a stream of what happens from now on.
          * @description What happened while the server was not there is not told; `GET /sessions` has what became of them.
          */
-        get: operations["all"];
+        get: operations["get_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -32,7 +32,7 @@ export interface paths {
             cookie?: never;
         };
         /** Lists the images. */
-        get: operations["list"];
+        get: operations["get_images"];
         put?: never;
         /**
          * Brings an image from its registry, or takes those of an archive.
@@ -41,7 +41,7 @@ export interface paths {
          *     archive of `docker save`, an OCI layout, or the files of an image, compressed with gzip or zstd or not
          *     at all, and the answer is a list.
          */
-        post: operations["add"];
+        post: operations["post_images"];
         delete?: never;
         options?: never;
         head?: never;
@@ -58,7 +58,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Removes layers that no image has, and downloads that were not finished. */
-        post: operations["prune"];
+        post: operations["post_images_prune"];
         delete?: never;
         options?: never;
         head?: never;
@@ -73,11 +73,11 @@ export interface paths {
             cookie?: never;
         };
         /** Returns an image. */
-        get: operations["get"];
+        get: operations["get_images_image"];
         put?: never;
         post?: never;
         /** Removes an image's name, and the layers that no other image has and no sandbox uses. */
-        delete: operations["remove"];
+        delete: operations["delete_images_image"];
         options?: never;
         head?: never;
         patch?: never;
@@ -91,7 +91,7 @@ export interface paths {
             cookie?: never;
         };
         /** Returns what the server is and what may be asked of it. */
-        get: operations["info"];
+        get: operations["get_info"];
         put?: never;
         post?: never;
         delete?: never;
@@ -115,7 +115,7 @@ export interface paths {
          *     `text/event-stream` it is events as they come, of which `container_remove` is only sent when nothing is left.
          *     When the client goes first, the command is ended and everything removed.
          */
-        post: operations["run"];
+        post: operations["post_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -130,10 +130,10 @@ export interface paths {
             cookie?: never;
         };
         /** Lists sessions. */
-        get: operations["list"];
+        get: operations["get_sessions"];
         put?: never;
         /** Creates a session. */
-        post: operations["create"];
+        post: operations["post_sessions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -155,7 +155,7 @@ export interface paths {
          *     there, except for `ttl`, which counts from when it is made; otherwise the answer is a problem that names the
          *     field, or, with `replace`, another session.
          */
-        put: operations["put"];
+        put: operations["put_sessions_by_name_name"];
         post?: never;
         delete?: never;
         options?: never;
@@ -171,15 +171,15 @@ export interface paths {
             cookie?: never;
         };
         /** Returns a session. */
-        get: operations["get"];
+        get: operations["get_sessions_id"];
         put?: never;
         post?: never;
         /** Ends everything in a session and forgets it. */
-        delete: operations["delete"];
+        delete: operations["delete_sessions_id"];
         options?: never;
         head?: never;
         /** Changes a session's name, labels and deadlines. */
-        patch: operations["change"];
+        patch: operations["patch_sessions_id"];
         trace?: never;
     };
     "/api/v1/sessions/{id}/events": {
@@ -190,7 +190,7 @@ export interface paths {
             cookie?: never;
         };
         /** Tells what happens to one session and in it, as `/events` does. A stream ends with the session. */
-        get: operations["of_session"];
+        get: operations["get_sessions_id_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -207,7 +207,7 @@ export interface paths {
             cookie?: never;
         };
         /** Lists a session's execs: those that run, and those that ended last. */
-        get: operations["list"];
+        get: operations["get_sessions_id_execs"];
         put?: never;
         /**
          * Runs a command.
@@ -215,7 +215,7 @@ export interface paths {
          *     or `text/event-stream` it is events as they come. When the client goes first, the command is ended, unless
          *     it may `linger`. One that runs in the `background` is answered with as soon as it has started.
          */
-        post: operations["run"];
+        post: operations["post_sessions_id_execs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -230,17 +230,17 @@ export interface paths {
             cookie?: never;
         };
         /** Returns an exec. */
-        get: operations["get"];
+        get: operations["get_sessions_id_execs_exec"];
         /**
          * Runs a command under a name of the caller's, once.
          * @description The same request, made again, starts nothing: it is answered from the same command, whether that runs or has
          *     ended. Another request for a name that is taken is refused. The answers are those of a POST to the
          *     collection.
          */
-        put: operations["put"];
+        put: operations["put_sessions_id_execs_exec"];
         post?: never;
         /** Ends an exec and forgets it, with all that it wrote. */
-        delete: operations["delete"];
+        delete: operations["delete_sessions_id_execs_exec"];
         options?: never;
         head?: never;
         patch?: never;
@@ -258,7 +258,7 @@ export interface paths {
          *     `{"type":"stdin","data":"…"}`. `{"type":"end"}` ends the input, `{"type":"signal","signal":"SIGINT"}` signals
          *     the process group.
          */
-        get: operations["attach"];
+        get: operations["get_sessions_id_execs_exec_attach"];
         put?: never;
         post?: never;
         delete?: never;
@@ -278,9 +278,10 @@ export interface paths {
          * Reads what an exec has written, from any offset that is kept.
          * @description With `Accept: application/x-ndjson` or `text/event-stream` the events come as they happen, up to the end; a
          *     browser's `EventSource` goes on where it was. With `application/json` the answer is one page of what is
-         *     there. A command that waits for whoever reads it goes on as pages are read.
+         *     there. A command that waits for whoever reads it goes on as pages are read, and a page of at most 262144 bytes that
+         *     did not arrive is still there.
          */
-        get: operations["read"];
+        get: operations["get_sessions_id_execs_exec_output"];
         put?: never;
         post?: never;
         delete?: never;
@@ -299,7 +300,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Signals the process group of an exec's program. */
-        post: operations["signal"];
+        post: operations["post_sessions_id_execs_exec_signal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -320,7 +321,7 @@ export interface paths {
          * @description The answer comes when all of it has arrived at the sandbox. When a request broke, the exec tells in `stdin`
          *     how much had arrived.
          */
-        post: operations["give"];
+        post: operations["post_sessions_id_execs_exec_stdin"];
         delete?: never;
         options?: never;
         head?: never;
@@ -340,7 +341,7 @@ export interface paths {
          * Ends an exec: its program, and everything that it has started, even what has made itself independent of it.
          *     The answer comes when they have gone, and has the exec's end.
          */
-        post: operations["stop"];
+        post: operations["post_sessions_id_execs_exec_stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -360,21 +361,21 @@ export interface paths {
          *     `Accept: application/x-tar` either is an archive, of a directory with everything below. With `watch` the answer
          *     is a stream of what changes, in `application/x-ndjson` or `text/event-stream`.
          */
-        get: operations["read"];
+        get: operations["get_sessions_id_files_path"];
         /**
          * Writes a file, whole or not at all.
          * @description Until all of the body has come the file is what it was, or not there. With `Content-Type: application/x-tar` the
          *     body is an archive, and is taken apart in the directory of that path.
          */
-        put: operations["write"];
+        put: operations["put_sessions_id_files_path"];
         /** Appends to a file, makes a directory, moves or copies. */
-        post: operations["act"];
+        post: operations["post_sessions_id_files_path"];
         /** Removes a file, or a directory. */
-        delete: operations["remove"];
+        delete: operations["delete_sessions_id_files_path"];
         options?: never;
         head?: never;
         /** Changes a file's permissions and owner. */
-        patch: operations["change"];
+        patch: operations["patch_sessions_id_files_path"];
         trace?: never;
     };
     "/api/v1/sessions/{id}/ports": {
@@ -389,7 +390,7 @@ export interface paths {
          * @description With `application/x-ndjson` or `text/event-stream` the answer is a stream: of the ports that there are, and then of
          *     what changes.
          */
-        get: operations["list"];
+        get: operations["get_sessions_id_ports"];
         put?: never;
         post?: never;
         delete?: never;
@@ -408,7 +409,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Makes a ticket with which a browser can reach a port, once. The browser can reach it then for a day. */
-        post: operations["ticket"];
+        post: operations["post_sessions_id_ports_port_tickets"];
         delete?: never;
         options?: never;
         head?: never;
@@ -426,7 +427,7 @@ export interface paths {
          * Connects to a port: binary messages are its bytes, in both directions. `{"type":"end"}` says that no more come from
          *     there; the connection is closed when both have said so.
          */
-        get: operations["tunnel"];
+        get: operations["get_sessions_id_ports_port_tunnel"];
         put?: never;
         post?: never;
         delete?: never;
@@ -443,7 +444,7 @@ export interface paths {
             cookie?: never;
         };
         /** Lists what runs in a session, but for what Shellport itself runs there. */
-        get: operations["list"];
+        get: operations["get_sessions_id_processes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -462,7 +463,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Signals a process of a session, or the whole tree below it. */
-        post: operations["signal"];
+        post: operations["post_sessions_id_processes_pid_signal"];
         delete?: never;
         options?: never;
         head?: never;
@@ -479,7 +480,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Starts a stopped session again. */
-        post: operations["start"];
+        post: operations["post_sessions_id_start"];
         delete?: never;
         options?: never;
         head?: never;
@@ -494,7 +495,7 @@ export interface paths {
             cookie?: never;
         };
         /** Tells what a session uses: once, or with `application/x-ndjson` or `text/event-stream` again and again. */
-        get: operations["stats"];
+        get: operations["get_sessions_id_stats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -513,7 +514,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Ends a session's processes. Its files stay, and it can be started again. */
-        post: operations["stop"];
+        post: operations["post_sessions_id_stop"];
         delete?: never;
         options?: never;
         head?: never;
@@ -528,10 +529,10 @@ export interface paths {
             cookie?: never;
         };
         /** Lists a session's terminals. */
-        get: operations["list"];
+        get: operations["get_sessions_id_terminals"];
         put?: never;
         /** Opens a terminal. */
-        post: operations["open"];
+        post: operations["post_sessions_id_terminals"];
         delete?: never;
         options?: never;
         head?: never;
@@ -546,15 +547,15 @@ export interface paths {
             cookie?: never;
         };
         /** Returns a terminal. */
-        get: operations["get"];
+        get: operations["get_sessions_id_terminals_terminal"];
         put?: never;
         post?: never;
         /** Ends everything in a terminal and forgets it. */
-        delete: operations["close"];
+        delete: operations["delete_sessions_id_terminals_terminal"];
         options?: never;
         head?: never;
         /** Resizes a terminal. Its writer's next resize wins over this one. */
-        patch: operations["resize"];
+        patch: operations["patch_sessions_id_terminals_terminal"];
         trace?: never;
     };
     "/api/v1/sessions/{id}/terminals/{terminal}/attach": {
@@ -565,7 +566,7 @@ export interface paths {
             cookie?: never;
         };
         /** Attaches to a terminal; see the description of the protocol. */
-        get: operations["attach"];
+        get: operations["get_sessions_id_terminals_terminal_attach"];
         put?: never;
         post?: never;
         delete?: never;
@@ -585,7 +586,7 @@ export interface paths {
          * Lists the last 128 commands that a shell has run in a terminal.
          * @description It has to mark its prompts and commands (OSC 133) for that, which bash, fish and zsh do when they are told to.
          */
-        get: operations["list"];
+        get: operations["get_sessions_id_terminals_terminal_commands"];
         put?: never;
         post?: never;
         delete?: never;
@@ -608,7 +609,7 @@ export interface paths {
          * @description The answer comes when the terminal has taken all of it. With `client` and `sequence` a request can be made again:
          *     what had arrived is not typed again.
          */
-        post: operations["give"];
+        post: operations["post_sessions_id_terminals_terminal_input"];
         delete?: never;
         options?: never;
         head?: never;
@@ -627,7 +628,7 @@ export interface paths {
          * @description With `Accept: text/plain` it is the text that was written, without what moves the cursor or colours it; else it is
          *     the bytes themselves.
          */
-        get: operations["read"];
+        get: operations["get_sessions_id_terminals_terminal_output"];
         put?: never;
         post?: never;
         delete?: never;
@@ -649,7 +650,7 @@ export interface paths {
          *     their ends; `application/json` has everything that is known; `text/html` and `image/svg+xml` are pictures.
          *     Looking changes nothing, and starts no terminal.
          */
-        get: operations["screen"];
+        get: operations["get_sessions_id_terminals_terminal_screen"];
         put?: never;
         post?: never;
         delete?: never;
@@ -668,7 +669,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Makes a ticket with which a browser can attach to a terminal, once. */
-        post: operations["create"];
+        post: operations["post_sessions_id_terminals_terminal_tickets"];
         delete?: never;
         options?: never;
         head?: never;
@@ -685,7 +686,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Waits for a terminal. */
-        post: operations["wait"];
+        post: operations["post_sessions_id_terminals_terminal_wait"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1974,6 +1975,8 @@ export interface components {
             /** @description Goes into `Sec-WebSocket-Protocol`, behind `shellport.ticket.`. */
             ticket: string;
         };
+        /** @description What JSON tells of a path. */
+        Told: components["schemas"]["Listing"] | components["schemas"]["Entry"];
         /** @description What is typed: the text, and then the keys. */
         TypeInput: {
             /** @description Who types: letters, digits, hyphens and underscores. What one client types is counted. */
@@ -2081,7 +2084,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    all: {
+    get_events: {
         parameters: {
             query?: {
                 /** @description Those behind this one, from `id` or `next`. Without, a stream begins now, and a page with the oldest that is kept. */
@@ -2095,7 +2098,7 @@ export interface operations {
             };
             header?: {
                 /** @description As `since`, from a browser that comes back */
-                "Last-Event-ID"?: string | null;
+                "Last-Event-ID"?: string;
             };
             path?: never;
             cookie?: never;
@@ -2122,7 +2125,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_images: {
         parameters: {
             query?: never;
             header?: never;
@@ -2149,7 +2152,7 @@ export interface operations {
             };
         };
     };
-    add: {
+    post_images: {
         parameters: {
             query?: {
                 /** @description For an archive: the image's name, when the archive has none or another one is wanted. */
@@ -2162,7 +2165,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["PullImage"];
-                "application/x-tar": number[];
+                "application/x-tar": string;
             };
         };
         responses: {
@@ -2173,6 +2176,7 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Image"];
                     "application/x-ndjson": components["schemas"]["PullEvent"];
+                    "text/event-stream": components["schemas"]["PullEvent"];
                 };
             };
             /** @description The images of an archive */
@@ -2194,7 +2198,7 @@ export interface operations {
             };
         };
     };
-    prune: {
+    post_images_prune: {
         parameters: {
             query?: never;
             header?: never;
@@ -2221,7 +2225,7 @@ export interface operations {
             };
         };
     };
-    get: {
+    get_images_image: {
         parameters: {
             query?: never;
             header?: never;
@@ -2251,7 +2255,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_images_image: {
         parameters: {
             query?: never;
             header?: never;
@@ -2281,7 +2285,7 @@ export interface operations {
             };
         };
     };
-    info: {
+    get_info: {
         parameters: {
             query?: never;
             header?: never;
@@ -2308,14 +2312,14 @@ export interface operations {
             };
         };
     };
-    run: {
+    post_run: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["RunOnce"];
             };
@@ -2342,7 +2346,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_sessions: {
         parameters: {
             query?: {
                 /** @description At most so many, 1 to 200; 50 when absent. */
@@ -2380,7 +2384,7 @@ export interface operations {
             };
         };
     };
-    create: {
+    post_sessions: {
         parameters: {
             query?: {
                 /** @description `running`: answer when the session runs, or cannot. */
@@ -2388,12 +2392,12 @@ export interface operations {
             };
             header?: {
                 /** @description The same key and request give the same session for 24 hours */
-                "Idempotency-Key"?: string | null;
+                "Idempotency-Key"?: string;
             };
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateSession"];
             };
@@ -2428,7 +2432,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_sessions_by_name_name: {
         parameters: {
             query?: {
                 /** @description `running`: answer when the session runs, or cannot. */
@@ -2443,7 +2447,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateSession"];
             };
@@ -2480,7 +2484,7 @@ export interface operations {
             };
         };
     };
-    get: {
+    get_sessions_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -2511,7 +2515,7 @@ export interface operations {
             };
         };
     };
-    delete: {
+    delete_sessions_id: {
         parameters: {
             query?: never;
             header?: never;
@@ -2540,12 +2544,12 @@ export interface operations {
             };
         };
     };
-    change: {
+    patch_sessions_id: {
         parameters: {
             query?: never;
             header?: {
                 /** @description The ETag that the session must have */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
             };
             path: {
                 /** @description The session */
@@ -2553,7 +2557,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ChangeSession"];
             };
@@ -2578,7 +2582,7 @@ export interface operations {
             };
         };
     };
-    of_session: {
+    get_sessions_id_events: {
         parameters: {
             query?: {
                 /** @description Those behind this one, from `id` or `next`. Without, a stream begins now, and a page with the oldest that is kept. */
@@ -2592,7 +2596,7 @@ export interface operations {
             };
             header?: {
                 /** @description As `since`, from a browser that comes back */
-                "Last-Event-ID"?: string | null;
+                "Last-Event-ID"?: string;
             };
             path: {
                 /** @description The session */
@@ -2622,11 +2626,11 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_sessions_id_execs: {
         parameters: {
             query?: {
                 /** @description `next_cursor` of the page before. */
-                cursor?: number;
+                cursor?: string;
             };
             header?: never;
             path: {
@@ -2655,7 +2659,7 @@ export interface operations {
             };
         };
     };
-    run: {
+    post_sessions_id_execs: {
         parameters: {
             query?: never;
             header?: never;
@@ -2665,7 +2669,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["RunExec"];
             };
@@ -2701,7 +2705,7 @@ export interface operations {
             };
         };
     };
-    get: {
+    get_sessions_id_execs_exec: {
         parameters: {
             query?: never;
             header?: never;
@@ -2733,7 +2737,7 @@ export interface operations {
             };
         };
     };
-    put: {
+    put_sessions_id_execs_exec: {
         parameters: {
             query?: {
                 /** @description The offset in standard output. */
@@ -2750,7 +2754,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["RunExec"];
             };
@@ -2786,7 +2790,7 @@ export interface operations {
             };
         };
     };
-    delete: {
+    delete_sessions_id_execs_exec: {
         parameters: {
             query?: never;
             header?: never;
@@ -2817,7 +2821,7 @@ export interface operations {
             };
         };
     };
-    attach: {
+    get_sessions_id_execs_exec_attach: {
         parameters: {
             query?: {
                 /** @description The offset in standard output. */
@@ -2853,7 +2857,7 @@ export interface operations {
             };
         };
     };
-    read: {
+    get_sessions_id_execs_exec_output: {
         parameters: {
             query?: {
                 /** @description The offset in standard output; 0 when absent. */
@@ -2896,7 +2900,7 @@ export interface operations {
             };
         };
     };
-    signal: {
+    post_sessions_id_execs_exec_signal: {
         parameters: {
             query?: never;
             header?: never;
@@ -2931,7 +2935,7 @@ export interface operations {
             };
         };
     };
-    give: {
+    post_sessions_id_execs_exec_stdin: {
         parameters: {
             query?: {
                 /**
@@ -2951,9 +2955,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/octet-stream": number[];
+                "application/octet-stream": string;
             };
         };
         responses: {
@@ -2975,7 +2979,7 @@ export interface operations {
             };
         };
     };
-    stop: {
+    post_sessions_id_execs_exec_stop: {
         parameters: {
             query?: never;
             header?: never;
@@ -2987,7 +2991,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["StopExec"];
             };
@@ -3011,7 +3015,7 @@ export interface operations {
             };
         };
     };
-    read: {
+    get_sessions_id_files_path: {
         parameters: {
             query?: {
                 /** @description `true`: tell what is there, a symbolic link itself included, and not the content. */
@@ -3029,9 +3033,9 @@ export interface operations {
             };
             header?: {
                 /** @description One range of bytes */
-                Range?: string | null;
+                Range?: string;
                 /** @description Answer only when the ETag is another */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The session */
@@ -3049,9 +3053,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
-                    "application/json": components["schemas"]["Entry"];
-                    "application/x-tar": number[];
+                    "application/octet-stream": string;
+                    "application/json": components["schemas"]["Told"];
+                    "application/x-tar": string;
                     "application/x-ndjson": components["schemas"]["FileEvent"];
                     "text/event-stream": components["schemas"]["FileEvent"];
                 };
@@ -3062,7 +3066,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "application/octet-stream": string;
                 };
             };
             /** @description It is what If-None-Match names */
@@ -3082,7 +3086,7 @@ export interface operations {
             };
         };
     };
-    write: {
+    put_sessions_id_files_path: {
         parameters: {
             query?: {
                 /** @description Its permissions, in octal, such as `0644`; those that it has, or that new files get, when absent. */
@@ -3096,9 +3100,9 @@ export interface operations {
             };
             header?: {
                 /** @description The ETag that the file must have */
-                "If-Match"?: string | null;
+                "If-Match"?: string;
                 /** @description `*`: only when nothing is there */
-                "If-None-Match"?: string | null;
+                "If-None-Match"?: string;
             };
             path: {
                 /** @description The session */
@@ -3108,10 +3112,10 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/octet-stream": number[];
-                "application/x-tar": number[];
+                "application/octet-stream": string;
+                "application/x-tar": string;
             };
         };
         responses: {
@@ -3141,7 +3145,7 @@ export interface operations {
             };
         };
     };
-    act: {
+    post_sessions_id_files_path: {
         parameters: {
             query: {
                 /** @description What to do. */
@@ -3172,9 +3176,9 @@ export interface operations {
             cookie?: never;
         };
         /** @description What to append */
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/octet-stream": number[];
+                "application/octet-stream": string;
             };
         };
         responses: {
@@ -3197,7 +3201,7 @@ export interface operations {
             };
         };
     };
-    remove: {
+    delete_sessions_id_files_path: {
         parameters: {
             query?: {
                 /** @description `true`: a directory with all that is in it. */
@@ -3233,7 +3237,7 @@ export interface operations {
             };
         };
     };
-    change: {
+    patch_sessions_id_files_path: {
         parameters: {
             query?: {
                 /** @description As whom; the session's user when absent. */
@@ -3248,7 +3252,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["ChangeFile"];
             };
@@ -3272,7 +3276,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_sessions_id_ports: {
         parameters: {
             query?: never;
             header?: never;
@@ -3304,7 +3308,7 @@ export interface operations {
             };
         };
     };
-    ticket: {
+    post_sessions_id_ports_port_tickets: {
         parameters: {
             query?: never;
             header?: never;
@@ -3336,7 +3340,7 @@ export interface operations {
             };
         };
     };
-    tunnel: {
+    get_sessions_id_ports_port_tunnel: {
         parameters: {
             query?: never;
             header?: never;
@@ -3367,7 +3371,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_sessions_id_processes: {
         parameters: {
             query?: never;
             header?: never;
@@ -3397,7 +3401,7 @@ export interface operations {
             };
         };
     };
-    signal: {
+    post_sessions_id_processes_pid_signal: {
         parameters: {
             query?: never;
             header?: never;
@@ -3432,7 +3436,7 @@ export interface operations {
             };
         };
     };
-    start: {
+    post_sessions_id_start: {
         parameters: {
             query?: never;
             header?: never;
@@ -3463,7 +3467,7 @@ export interface operations {
             };
         };
     };
-    stats: {
+    get_sessions_id_stats: {
         parameters: {
             query?: {
                 /** @description How often a stream tells: `100ms` at least, `2s` when absent. */
@@ -3498,7 +3502,7 @@ export interface operations {
             };
         };
     };
-    stop: {
+    post_sessions_id_stop: {
         parameters: {
             query?: never;
             header?: never;
@@ -3508,7 +3512,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["StopSession"];
             };
@@ -3533,7 +3537,7 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_sessions_id_terminals: {
         parameters: {
             query?: never;
             header?: never;
@@ -3563,7 +3567,7 @@ export interface operations {
             };
         };
     };
-    open: {
+    post_sessions_id_terminals: {
         parameters: {
             query?: never;
             header?: never;
@@ -3573,7 +3577,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["OpenTerminal"];
             };
@@ -3597,7 +3601,7 @@ export interface operations {
             };
         };
     };
-    get: {
+    get_sessions_id_terminals_terminal: {
         parameters: {
             query?: never;
             header?: never;
@@ -3629,7 +3633,7 @@ export interface operations {
             };
         };
     };
-    close: {
+    delete_sessions_id_terminals_terminal: {
         parameters: {
             query?: never;
             header?: never;
@@ -3660,7 +3664,7 @@ export interface operations {
             };
         };
     };
-    resize: {
+    patch_sessions_id_terminals_terminal: {
         parameters: {
             query?: never;
             header?: never;
@@ -3696,7 +3700,7 @@ export interface operations {
             };
         };
     };
-    attach: {
+    get_sessions_id_terminals_terminal_attach: {
         parameters: {
             query?: {
                 /** @description The viewer's width in cells. */
@@ -3744,11 +3748,11 @@ export interface operations {
             };
         };
     };
-    list: {
+    get_sessions_id_terminals_terminal_commands: {
         parameters: {
             query?: {
                 /** @description `next_cursor` of the page before. */
-                cursor?: number;
+                cursor?: string;
             };
             header?: never;
             path: {
@@ -3779,7 +3783,7 @@ export interface operations {
             };
         };
     };
-    give: {
+    post_sessions_id_terminals_terminal_input: {
         parameters: {
             query?: never;
             header?: never;
@@ -3791,7 +3795,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["TypeInput"];
             };
@@ -3815,7 +3819,7 @@ export interface operations {
             };
         };
     };
-    read: {
+    get_sessions_id_terminals_terminal_output: {
         parameters: {
             query?: {
                 /** @description The offset of the first byte; the oldest that is kept when absent. */
@@ -3839,7 +3843,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/octet-stream": number[];
+                    "application/octet-stream": string;
                     "text/plain": string;
                 };
             };
@@ -3853,7 +3857,7 @@ export interface operations {
             };
         };
     };
-    screen: {
+    get_sessions_id_terminals_terminal_screen: {
         parameters: {
             query?: {
                 /**
@@ -3896,7 +3900,7 @@ export interface operations {
             };
         };
     };
-    create: {
+    post_sessions_id_terminals_terminal_tickets: {
         parameters: {
             query?: never;
             header?: never;
@@ -3908,7 +3912,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateTicket"];
             };
@@ -3932,7 +3936,7 @@ export interface operations {
             };
         };
     };
-    wait: {
+    post_sessions_id_terminals_terminal_wait: {
         parameters: {
             query?: never;
             header?: never;
@@ -3944,7 +3948,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["WaitForTerminal"];
             };

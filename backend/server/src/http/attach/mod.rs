@@ -50,8 +50,10 @@ const MAX_WRITE_BUFFER: usize = 4 * MAX_FRAMED;
 #[into_params(parameter_in = Query)]
 pub struct AttachParams {
     /// The viewer's width in cells.
+    #[param(minimum = 2, maximum = 1000)]
     cols: Option<u16>,
     /// The viewer's height in cells.
+    #[param(minimum = 1, maximum = 1000)]
     rows: Option<u16>,
     /// Go on from this offset.
     since: Option<u64>,

@@ -48,6 +48,7 @@ pub struct ExecList {
 #[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<u64>,
 }
 

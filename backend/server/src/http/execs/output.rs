@@ -40,6 +40,7 @@ pub struct OutputParams {
     /// The offset in standard error; 0 when absent.
     stderr: Option<u64>,
     /// Of JSON: after how many bytes of output the page ends, 1 to 4194304; 262144 when absent.
+    #[param(minimum = 1, maximum = 4_194_304)]
     limit: Option<u64>,
     /// Of JSON: how long to wait when there is nothing yet, such as `30s`; at most `1m`, not at all when absent.
     wait: Option<String>,

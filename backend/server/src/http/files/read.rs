@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use shellport_wire::file::{self, Answer, RawPath, Request};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::model::{Entry, FileEvent, Listing, etag};
 use super::{InSession, ask, long, nonsense, short};
@@ -46,11 +46,22 @@ pub struct ReadParams {
     /// With `watch`, `true`: in the directories below as well.
     recursive: Option<bool>,
     /// Of a directory: at most so many entries, 1 to 1000; 200 when absent.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Of a directory: `next_cursor` of the page before.
     cursor: Option<String>,
     /// As whom; the session's user when absent.
     user: Option<String>,
+}
+
+/// What JSON tells of a path.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Told {
+    /// What is in a directory.
+    Listing(Listing),
+    /// With `info`: what is there.
+    Entry(Entry),
 }
 
 /// Reads a file, or lists a directory.
@@ -70,8 +81,7 @@ pub struct ReadParams {
     responses(
         (status = 200, description = "The content, or what is told of it", content(
             (Vec<u8> = "application/octet-stream"),
-            (Listing = "application/json"),
-            (Entry = "application/json"),
+            (Told = "application/json"),
             (Vec<u8> = "application/x-tar"),
             (FileEvent = "application/x-ndjson"),
             (FileEvent = "text/event-stream"),
@@ -87,6 +97,11 @@ pub async fn read(
     Params(params): Params<ReadParams>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let limit = params.limit.unwrap_or(PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        let detail = format!("limit: it is {limit}; allowed are 1 to {MAX_PAGE}");
+        return Err(Problem::invalid(detail).with_field("limit"));
+    }
     let accept = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok());
     if params.info == Some(true) {
         return info(&app, &session, path, params.user).await;
@@ -100,7 +115,7 @@ pub async fn read(
         let (_, tool) = ask(&app, &session, &request, terms).await?;
         return Ok(content(TAR, tool));
     }
-    content_of(&app, &session, path, params, &headers).await
+    content_of(&app, &session, path, params, limit, &headers).await
 }
 
 async fn info(
@@ -111,7 +126,7 @@ async fn info(
 ) -> Result<Response, Problem> {
     let request = Request::Stat { path };
     match ask(app, session, &request, short(user)).await? {
-        (Answer::Entry(entry), _) => Ok(Json(Entry::from(entry)).into_response()),
+        (Answer::Entry(entry), _) => Ok(Json(Told::Entry(entry.into())).into_response()),
         _ => Err(nonsense()),
     }
 }
@@ -121,13 +136,9 @@ async fn content_of(
     session: &Session,
     path: RawPath,
     params: ReadParams,
+    limit: usize,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let limit = params.limit.unwrap_or(PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        let detail = format!("limit: it is {limit}; allowed are 1 to {MAX_PAGE}");
-        return Err(Problem::invalid(detail).with_field("limit"));
-    }
     let after = params.cursor.as_deref().map(RawPath::decode);
     let after = after.map(|after| {
         let detail = "cursor: it is not the next_cursor of a page";
@@ -150,7 +161,10 @@ async fn content_of(
             directory,
             entries,
             more,
-        } => return Ok(Json(Listing::new(directory, entries, more)).into_response()),
+        } => {
+            let listing = Listing::new(directory, entries, more);
+            return Ok(Json(Told::Listing(listing)).into_response());
+        }
         _ => return Err(nonsense()),
     };
     let tag = etag(&entry.tag);

@@ -50,6 +50,7 @@ pub struct ShellCommand {
 #[into_params(parameter_in = Query)]
 pub struct CommandParams {
     /// `next_cursor` of the page before.
+    #[param(value_type = Option<String>)]
     cursor: Option<u64>,
 }
 

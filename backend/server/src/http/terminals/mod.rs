@@ -75,8 +75,10 @@ pub struct OpenTerminal {
     /// Its name: letters, digits, dots, hyphens and underscores. One is made up when absent.
     name: Option<String>,
     /// Its width in cells; 80 when absent.
+    #[schema(minimum = 2, maximum = 1000)]
     cols: Option<u16>,
     /// Its height in cells; 24 when absent.
+    #[schema(minimum = 1, maximum = 1000)]
     rows: Option<u16>,
     /// What runs in it; the user's shell when absent.
     #[serde(default)]
@@ -160,8 +162,10 @@ pub async fn get(
 #[serde(deny_unknown_fields)]
 pub struct ResizeTerminal {
     /// Its width in cells, 2 to 1000.
+    #[schema(minimum = 2, maximum = 1000)]
     cols: u16,
     /// Its height in cells, 1 to 1000.
+    #[schema(minimum = 1, maximum = 1000)]
     rows: u16,
 }
 

@@ -1,10 +1,13 @@
 //! The `OpenAPI` document, from the handlers.
 
+mod refine;
+
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
+use self::refine::Refine;
 use super::{
     attach, by_name, events, execs, files, images, ports, processes, run, service, sessions, stats,
     terminals, tickets,
@@ -20,7 +23,7 @@ use super::{
     ),
     servers((url = "/")),
     security(("token" = [])),
-    modifiers(&Token),
+    modifiers(&Token, &Refine),
     components(schemas(sessions::Wait)),
     paths(
         service::info,
@@ -102,13 +105,26 @@ mod tests {
     use super::*;
 
     /// The document that is in the repository, from which the front end's types are made.
-    const WRITTEN: &str = include_str!("../../../../docs/openapi.json");
+    const WRITTEN: &str = include_str!("../../../../../docs/openapi.json");
 
     #[test]
     fn the_written_document_is_this_one() {
         let ours: serde_json::Value = serde_json::to_value(Document::openapi()).unwrap();
         let written: serde_json::Value = serde_json::from_str(WRITTEN).unwrap();
         assert_eq!(ours, written, "`make openapi` writes it anew");
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap().values();
+        let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+        let names: Vec<_> = operations
+            .map(|it| it["operationId"].as_str().unwrap())
+            .collect();
+        let different: BTreeSet<_> = names.iter().collect();
+        assert!(names.len() > 40);
+        assert_eq!(different.len(), names.len());
     }
 
     #[test]
@@ -126,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_route_is_described() {
-        let routes: BTreeSet<String> = include_str!("mod.rs")
+        let routes: BTreeSet<String> = include_str!("../mod.rs")
             .split(".route(")
             .skip(1)
             .filter_map(|route| route.trim_start().strip_prefix('"')?.split('"').next())
