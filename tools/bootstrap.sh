@@ -47,6 +47,7 @@ test_needs=(
   debootstrap:debootstrap
   /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
   python3:python3
+  /usr/share/python-wheels:python3-venv
   chromium:chromium
 )
 

@@ -67,6 +67,12 @@ end_to_end_tests() {
   (cd e2e && ../tools/engines.sh exec npx --no-install playwright test)
 }
 
+# What the document says and what the server does.
+api_check() {
+  step "the API against its description"
+  tools/engines.sh exec tools/api-check.sh run
+}
+
 # has WORD WORDS...: whether it is among them.
 has() {
   local word=$1 other
@@ -99,7 +105,9 @@ case ${1:-} in
     tools/leaks.sh remember
     static_program
     unit_tests
+    tools/api-check.sh install
     engines_up
+    api_check
     integration_tests
     end_to_end_tests
     step "leaks"
