@@ -38,8 +38,17 @@ fn say_json<T: serde::Serialize>(value: &T) {
     say(&serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
+/// A text that somebody else has chosen, without what would draw in the terminal.
+fn harmless(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// Rows below their heads, each column as wide as it needs to be.
 fn say_table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| harmless(cell)))
+        .collect();
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.max().unwrap_or(0).max(heads[column].len())
@@ -50,7 +59,7 @@ fn say_table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) {
         padded.collect::<Vec<_>>().join("   ").trim_end().to_owned()
     };
     say(&line(heads));
-    for row in rows {
+    for row in &rows {
         say(&line(row.each_ref().map(String::as_str)));
     }
 }

@@ -81,6 +81,19 @@ async fn sessions_come_and_go(server: &TestServer) {
 }
 on_backends!(sessions_come_and_go: docker, podman, embedded, process);
 
+/// Input of a program that writes what it reads.
+async fn goes_through_as_it_is(shellport: &CommandLine, input: &[u8]) {
+    let cat = ["exec", "-i", "@box", "cat"];
+    let output = shellport.with_input(&cat, input).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let count = output.stdout.len();
+    assert!(
+        Sha256::digest(&output.stdout) == Sha256::digest(input),
+        "{count} bytes; {said}"
+    );
+}
+
 async fn a_program_is_itself(server: &TestServer) {
     let shellport = CommandLine::new(server);
     shellport.success(&["new", "--name=box"]).await;
@@ -112,20 +125,7 @@ async fn a_program_is_itself(server: &TestServer) {
     assert_eq!(seen, "a b\n/tmp");
     // Input goes through as it is, and its end is one.
     let input = Numbers::any().bytes(MUCH);
-    let output = shellport
-        .with_input(&["exec", "-i", "@box", "cat"], &input)
-        .await;
-    assert!(
-        output.status.success(),
-        "{:?}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        Sha256::digest(&output.stdout) == Sha256::digest(&input),
-        "{} bytes; {}",
-        output.stdout.len(),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    goes_through_as_it_is(&shellport, &input).await;
     let output = shellport
         .with_input(&["exec", "-i", "@box", "head", "-c", "3"], &input)
         .await;
@@ -192,18 +192,7 @@ async fn a_broken_network_loses_nothing(server: &TestServer) {
     direct.success(&["new", "--name=box"]).await;
     let far = CommandLine::at(&proxy.address.to_string(), server.client.token.clone());
     let input = Numbers::any().bytes(MUCH);
-    let output = far.with_input(&["exec", "-i", "@box", "cat"], &input).await;
-    assert!(
-        output.status.success(),
-        "{:?}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        Sha256::digest(&output.stdout) == Sha256::digest(&input),
-        "{} bytes; {}",
-        output.stdout.len(),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    goes_through_as_it_is(&far, &input).await;
     assert!(
         proxy.carried() > 6 * ENOUGH,
         "it was cut {} bytes on",

@@ -26,6 +26,7 @@ mod execs;
 mod files;
 mod files_hostile;
 mod http_problems;
+mod http_rare;
 mod http_sessions;
 mod image_archives;
 mod image_hostile;

@@ -1,6 +1,5 @@
 //! `shellport attach @SESSION`: a session's terminal in this one, over as many connections as it takes.
 
-use std::collections::VecDeque;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -8,14 +7,16 @@ use bytes::Bytes;
 use nix::sys::signal::Signal;
 use shellport_wire::close;
 use shellport_wire::exit::Exit;
-use shellport_wire::frame::{Frame, Kind, MAX_PAYLOAD, header};
-use shellport_wire::viewer::{ClientMessage, INPUT_WINDOW, SUBPROTOCOL, ServerMessage, Size};
+use shellport_wire::frame::{Frame, Kind};
+use shellport_wire::viewer::{ClientMessage, SUBPROTOCOL, ServerMessage, Size};
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
+use super::pending::Pending;
+use super::retry::{FIRST_DELAY, LAST_DELAY, jittered, may_pass};
 use super::sessions::running;
 use super::socket::{Closed, Heard, Socket};
 use super::{RemoteError, ServerPlace};
@@ -23,10 +24,6 @@ use crate::cli::container::{CommandError, code, left};
 use crate::cli::streams::{Input, Output, Piece, Streams, passed_on};
 use crate::cli::terminal::{self, Raw, restore};
 use crate::id::random_tag;
-
-/// The delays between attempts to connect again; docs/protocol.md asks for them.
-pub(super) const FIRST_DELAY: Duration = Duration::from_millis(250);
-pub(super) const LAST_DELAY: Duration = Duration::from_secs(10);
 
 /// After how long without a connection a person is told.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -357,117 +354,5 @@ impl Attaching {
             _ => {}
         }
         false
-    }
-}
-
-/// Half to all of a delay, so that clients of a server that was away do not come all at once.
-pub(super) fn jittered(delay: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX);
-    delay.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
-}
-
-/// Whether it may be otherwise at another time.
-pub(super) fn may_pass(error: &RemoteError) -> bool {
-    match error {
-        RemoteError::Unreachable { .. } => true,
-        RemoteError::Problem {
-            status, retryable, ..
-        } => *retryable || *status >= 500,
-        _ => false,
-    }
-}
-
-/// Input that the terminal has not been given, as far as is known.
-#[derive(Default)]
-struct Pending {
-    bytes: VecDeque<u8>,
-    /// The sequence of the first of them.
-    start: u64,
-    /// The sequence of the first that has not been sent.
-    next: u64,
-}
-
-impl Pending {
-    fn has_room(&self) -> bool {
-        (self.bytes.len() as u64) < INPUT_WINDOW
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        self.bytes.extend(bytes);
-    }
-
-    /// On a new connection: everything before `sequence` has been applied, the rest is sent again. What was typed for
-    /// another run of the program is for nobody.
-    fn go_on(&mut self, sequence: u64, is_same_run: bool) {
-        if is_same_run {
-            self.applied(sequence);
-        } else {
-            self.bytes.clear();
-        }
-        self.start = sequence;
-        self.next = sequence;
-    }
-
-    fn applied(&mut self, sequence: u64) {
-        let count = sequence
-            .saturating_sub(self.start)
-            .min(self.bytes.len() as u64);
-        self.bytes
-            .drain(..usize::try_from(count).unwrap_or(usize::MAX));
-        self.start += count;
-        self.next = self.next.max(self.start);
-    }
-
-    /// Sends as much as the other side can take.
-    async fn send(&mut self, socket: &mut Socket) -> Result<(), Closed> {
-        loop {
-            let sent = usize::try_from(self.next - self.start).unwrap_or(usize::MAX);
-            let room = usize::try_from(INPUT_WINDOW)
-                .unwrap_or(usize::MAX)
-                .saturating_sub(sent);
-            let count = self
-                .bytes
-                .len()
-                .saturating_sub(sent)
-                .min(room)
-                .min(MAX_PAYLOAD);
-            if count == 0 {
-                return Ok(());
-            }
-            let mut frame = header(Kind::Input, self.next).to_vec();
-            frame.extend(self.bytes.range(sent..sent + count));
-            socket.send(frame.into()).await?;
-            self.next += count as u64;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pending(text: &str) -> Pending {
-        let mut pending = Pending::default();
-        pending.add(text.as_bytes());
-        pending
-    }
-
-    #[test]
-    fn what_was_applied_is_not_typed_again() {
-        let mut pending = pending("abcdef");
-        pending.next = 6;
-        pending.go_on(4, true);
-        assert_eq!((pending.start, pending.next), (4, 4));
-        assert_eq!(pending.bytes, b"ef");
-        pending.applied(6);
-        assert!(pending.bytes.is_empty());
-    }
-
-    #[test]
-    fn what_was_typed_for_another_run_is_dropped() {
-        let mut pending = pending("rm -rf x");
-        pending.go_on(0, false);
-        assert!(pending.bytes.is_empty());
-        assert_eq!((pending.start, pending.next), (0, 0));
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::io::StreamReader;
 
 use super::RemoteError;
 use super::place::shown;
+use crate::cli::harmless;
 use crate::config::Secret;
 use crate::image::registry::install_crypto;
 
@@ -70,7 +71,7 @@ pub struct Progress {
 impl Session {
     /// What it is called on the command line.
     pub fn word(&self) -> String {
-        format!("@{}", self.name.as_ref().unwrap_or(&self.id))
+        harmless(&format!("@{}", self.name.as_ref().unwrap_or(&self.id)))
     }
 }
 
@@ -160,7 +161,7 @@ impl Client {
         Err(RemoteError::Problem {
             status: status.as_u16(),
             code: problem.code,
-            detail: problem.detail,
+            detail: harmless(&problem.detail),
             retryable: problem.retryable,
         })
     }

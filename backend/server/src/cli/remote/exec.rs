@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shellport_wire::exit::{Exit, Reason};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::attach::{Attaching, FIRST_DELAY, LAST_DELAY, Outcome, jittered, may_pass};
+use super::attach::{Attaching, Outcome};
 use super::client::Client;
+use super::retry::Tries;
 use super::sessions::running;
 use super::{RemoteError, ServerPlace};
 use crate::cli::container::{CommandError, code, left};
@@ -339,31 +339,6 @@ async fn give(client: &Client, path: &[String]) {
         if end {
             return;
         }
-    }
-}
-
-/// How often something is tried again that may pass.
-struct Tries {
-    until: Instant,
-    delay: Duration,
-}
-
-impl Tries {
-    fn new(patience: Duration) -> Self {
-        Self {
-            until: Instant::now() + patience,
-            delay: FIRST_DELAY,
-        }
-    }
-
-    /// Waits for the next time; or gives up.
-    async fn again(&mut self, error: RemoteError) -> Result<(), RemoteError> {
-        if !may_pass(&error) || Instant::now() > self.until {
-            return Err(error);
-        }
-        sleep(jittered(self.delay)).await;
-        self.delay = (self.delay * 2).min(LAST_DELAY);
-        Ok(())
     }
 }
 

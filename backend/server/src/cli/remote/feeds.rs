@@ -15,13 +15,13 @@ use serde_json::Value;
 use shellport_wire::close;
 use tokio::time::sleep;
 
-use super::attach::{FIRST_DELAY, LAST_DELAY, jittered, may_pass};
 use super::client::{Client, Session, parse};
+use super::retry::{FIRST_DELAY, LAST_DELAY, jittered, may_pass};
 use super::sessions::{running, word};
 use super::socket::{Heard, Socket};
 use super::{RemoteError, ServerPlace};
 use crate::cli::container::CommandError;
-use crate::cli::{say, say_json, say_table};
+use crate::cli::{harmless, say, say_json, say_table};
 
 /// How long CPU time is measured.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -115,7 +115,7 @@ fn print(event: &Value, json: bool) -> bool {
     let rest = fields.filter(|(name, value)| !told.contains(&name.as_str()) && !value.is_null());
     let rest: Vec<_> = rest
         .map(|(name, value)| match value.as_str() {
-            Some(text) => format!("{name}={}", text.escape_debug()),
+            Some(text) => format!("{name}={text}"),
             None => format!("{name}={value}"),
         })
         .collect();
@@ -126,7 +126,7 @@ fn print(event: &Value, json: bool) -> bool {
         text("type"),
         rest.join(" ")
     );
-    writeln!(stdout, "{}", line.trim_end()).is_ok()
+    writeln!(stdout, "{}", harmless(line.trim_end())).is_ok()
 }
 
 /// What a session uses, as far as it is shown.

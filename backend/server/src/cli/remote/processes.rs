@@ -94,12 +94,7 @@ fn row((process, depth): (&Process, usize)) -> [String; 7] {
     } else {
         process.argv.join(" ")
     };
-    // What they are called is theirs: it shall not draw in this terminal.
-    let command: String = command
-        .chars()
-        .filter(|it| !it.is_control())
-        .take(60)
-        .collect();
+    let command: String = command.chars().take(60).collect();
     let ports: Vec<_> = process.ports.iter().map(|it| it.port.to_string()).collect();
     [
         process.pid.to_string(),

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::client::{Client, Session};
 use super::{RemoteError, ServerPlace, session_of};
 use crate::cli::container::{CommandError, ago, options};
-use crate::cli::{say, say_json, say_table};
+use crate::cli::{harmless, say, say_json, say_table};
 use crate::session::{Network, Profile};
 
 /// How often a session is looked at that is being made.
@@ -186,7 +186,7 @@ pub(super) async fn made_ready(client: &Client, id: &str) -> Result<Session, Rem
             };
         }
         if let Some(bar) = &bar {
-            bar.set_message(session.state_message.unwrap_or_default());
+            bar.set_message(harmless(&session.state_message.unwrap_or_default()));
             if let Some((current, Some(total))) = session.progress.map(|it| (it.current, it.total))
             {
                 bar.set_length(total);
@@ -215,7 +215,7 @@ fn not_running(session: &Session) -> RemoteError {
     let why = session
         .state_message
         .as_ref()
-        .map(|why| format!(": {why}"))
+        .map(|why| format!(": {}", harmless(why)))
         .unwrap_or_default();
     let hint = match session.state.as_str() {
         "stopped" => format!("; `shellport start {word}` starts it again"),

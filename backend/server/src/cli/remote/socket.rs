@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::RemoteError;
 use super::client::Client;
+use crate::cli::harmless;
 
 /// A connection.
 pub struct Socket {
@@ -86,7 +87,7 @@ impl Socket {
                 Some(Ok(Message::Close(Some(frame)))) => {
                     return Heard::Closed(Closed {
                         code: Some(frame.code.into()),
-                        reason: frame.reason.as_str().to_owned(),
+                        reason: harmless(frame.reason.as_str()),
                     });
                 }
                 Some(Ok(_)) => {}
