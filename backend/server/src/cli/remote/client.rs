@@ -14,7 +14,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
 use super::RemoteError;
-use super::place::shown;
+use super::place::{is_local, shown};
 use crate::cli::harmless;
 use crate::config::Secret;
 use crate::image::registry::install_crypto;
@@ -91,13 +91,16 @@ struct Problem {
 impl Client {
     pub(super) fn new(url: Url, token: Secret) -> Self {
         install_crypto();
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
             .http1_only()
             // A token is for one server.
             .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("shellport/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("shellport/", env!("CARGO_PKG_VERSION")));
+        if is_local(&url) {
+            http = http.no_proxy();
+        }
+        let http = http.build();
         let http = http.unwrap_or_else(|error| unreachable!("nothing of it can be wrong: {error}"));
         Self { http, url, token }
     }

@@ -56,12 +56,16 @@ impl ServerPlace {
     }
 }
 
+/// Whether it is a server of this machine.
+pub(super) fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+}
+
 /// The token of a server of this machine and user.
 fn own_token(url: &Url) -> Option<String> {
-    let host = url.host_str()?.trim_matches(['[', ']']);
-    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
     let given = std::env::var_os("SHELLPORT_DATA_DIR").map(PathBuf::from);
-    let directory = data_dir(given.as_deref()).ok().filter(|_| is_local)?;
+    let directory = data_dir(given.as_deref()).ok().filter(|_| is_local(url))?;
     let token = fs::read_to_string(directory.join("token")).ok()?;
     Some(token.trim().to_owned())
 }

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::ServerPlace;
 use super::attach::{Attaching, Outcome};
-use super::client::Session;
+use super::client::{Client, Session};
 use super::exec::{Exec, exec_in};
 use super::sessions::{fields, made_ready};
+use super::{RemoteError, ServerPlace};
 use crate::cli::container::{CommandError, code, left};
 use crate::cli::say;
+use crate::cli::streams::passed_on;
 
 /// How long a session is left alone that nobody has removed.
 const LEFTOVER: &str = "10m";
@@ -57,16 +58,23 @@ pub async fn run(place: &ServerPlace, run: Run) -> Result<ExitCode, CommandError
             ("idle_timeout", json!(LEFTOVER)),
         ]));
     }
+    let mut signals = passed_on().map_err(CommandError::host("being told of signals"))?;
     let made: Session = client.json(client.post(&["sessions"]).json(&body)).await?;
-    let session = match made_ready(&client, &made.id).await {
-        Ok(session) => session,
-        Err(error) => {
-            let _ = client
-                .send(client.request(Method::DELETE, &["sessions", &made.id]))
-                .await;
-            return Err(error.into());
+    let ready = tokio::select! {
+        ready = made_ready(&client, &made.id) => ready.map_err(CommandError::from),
+        Some(signal) = signals.recv() => {
+            gone(&client, &made).await?;
+            return Ok(left(signal));
         }
     };
+    let session = match ready {
+        Ok(session) => session,
+        Err(error) => {
+            let _ = gone(&client, &made).await;
+            return Err(error);
+        }
+    };
+    drop(signals);
     if run.detach {
         say(&session.word());
         return Ok(ExitCode::SUCCESS);
@@ -96,10 +104,14 @@ pub async fn run(place: &ServerPlace, run: Run) -> Result<ExitCode, CommandError
         say(&session.word());
         return Ok(code);
     }
-    let removed = client
-        .send(client.request(Method::DELETE, &["sessions", &session.id]))
-        .await;
+    let removed = gone(&client, &session).await;
     let (code, _) = ended?;
     removed?;
     Ok(code)
+}
+
+/// Removes the session.
+async fn gone(client: &Client, session: &Session) -> Result<(), RemoteError> {
+    let removing = client.request(Method::DELETE, &["sessions", &session.id]);
+    client.send(removing).await.map(drop)
 }
