@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,9 @@ use crate::id::random_tag;
 /// How long the lock may stay taken after a server was killed: a process that it had forked and
 /// that has not yet become another program still has it.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The file that says where the server of a data directory listens, or has listened last.
+pub const ADDRESS: &str = "address";
 
 /// A data directory that nobody else uses.
 #[derive(Debug)]
@@ -78,6 +82,15 @@ impl DataDir {
     /// The name that marks what belongs to this instance.
     pub fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// Notes where the server listens, for clients of this machine.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn note_address(&self, address: SocketAddr) -> Result<(), DataDirError> {
+        let path = self.path.join(ADDRESS);
+        fs::write(&path, format!("{address}\n")).map_err(|error| DataDirError::Io(path, error))
     }
 
     /// Where the agents' sockets are.

@@ -10,7 +10,7 @@ use shellport::cli::{
     EventsCommand, ExecCommand, FAILURE, ForwardCommand, ImageCommand, KillCommand, ListCommand,
     LoginCommand, LogoutCommand, LogsCommand, MapIdsCommand, MonitorCommand, NewCommand,
     OpenCommand, RemoveCommand, RunCommand, SessionsCommand, StartCommand, StatsCommand,
-    StopCommand, TokenCommand, UnpackCommand, UnshareCommand,
+    StopCommand, TokenCommand, UnpackCommand, UnshareCommand, harmless,
 };
 use shellport::config::{Config, LogFormat};
 use shellport::http::openapi::Document;
@@ -297,5 +297,8 @@ fn say(text: &str) {
 
 #[expect(clippy::print_stderr, reason = "the command's own error")]
 fn complain(error: &impl std::fmt::Display) {
-    eprintln!("shellport: {error}");
+    // Some of it may be what a sandbox has said.
+    let lines = error.to_string();
+    let lines: Vec<_> = lines.lines().map(harmless).collect();
+    eprintln!("shellport: {}", lines.join("\n"));
 }

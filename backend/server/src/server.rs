@@ -120,6 +120,7 @@ impl Server {
         let address = listener
             .local_addr()
             .map_err(|error| StartError::Listen(config.listen, error))?;
+        data_dir.note_address(address)?;
         let runtime = runtime(&config, &data_dir).await?;
         let limits = limits(config.limits, runtime.info())?;
         let registry = Registry::new(runtime, store, limits.max_sessions, config.stop_grace);

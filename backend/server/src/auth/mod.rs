@@ -7,7 +7,7 @@ mod token;
 
 pub use self::origin::{AllowedHosts, OriginError};
 pub use self::ticket::{Grant, LIFETIME as TICKET_LIFETIME, PortGrant, Tickets};
-pub use self::token::{TokenError, load_or_create};
+pub use self::token::{FILE as TOKEN_FILE, TokenError, load_or_create};
 
 /// The authenticated principal of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::config::Secret;
 use crate::id::random_secret;
 
 /// The file's name in the data directory.
-const FILE: &str = "token";
+pub const FILE: &str = "token";
 
 /// The shortest token that is taken from the file, in characters.
 const MIN_LENGTH: usize = 32;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::container::CommandError;
 use super::progress::{Show, show};
 use super::remote::{self, RemoteError, ServerPlace};
 use super::{say, say_json, say_table};
@@ -100,6 +101,9 @@ pub enum ImageCommandError {
     /// The image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A flag.
+    #[error(transparent)]
+    Flag(#[from] CommandError),
     /// The server.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -122,6 +126,7 @@ impl ImageCommand {
         if self.remote {
             return Ok(remote::image(&self.place, self.action).await?);
         }
+        self.place.refuse()?;
         let directory = data_dir(self.data_dir.as_deref())?.join("images");
         let program = std::env::current_exe()
             .map_err(|error| ImageCommandError::File("/proc/self/exe".into(), error))?;

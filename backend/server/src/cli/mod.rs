@@ -27,10 +27,18 @@ pub use self::remote::{
 };
 pub use self::unpack::UnpackCommand;
 
+/// Clears a terminal, and goes on from the top.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
 /// The command's own output: what a script reads.
 fn say(text: &str) {
     // Whoever has closed it does not want to hear more.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = is_heard(text);
+}
+
+/// The same; whether somebody still reads it.
+fn is_heard(text: &str) -> bool {
+    writeln!(std::io::stdout(), "{text}").is_ok()
 }
 
 /// Values as JSON, as people read it.
@@ -39,7 +47,7 @@ fn say_json<T: serde::Serialize>(value: &T) {
 }
 
 /// A text that somebody else has chosen, without what would draw in the terminal.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 

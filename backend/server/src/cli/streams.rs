@@ -6,7 +6,7 @@ use std::thread;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use nix::sys::signal::Signal;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -49,10 +49,36 @@ pub fn passed_on() -> io::Result<mpsc::Receiver<Signal>> {
     Ok(receiver)
 }
 
+/// Signals for a command, from the making of this on.
+pub struct Signals {
+    passed_on: mpsc::Receiver<Signal>,
+    hangup: unix::Signal,
+}
+
+impl Signals {
+    /// Takes them.
+    pub fn take() -> io::Result<Self> {
+        Ok(Self {
+            passed_on: passed_on()?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one, `SIGHUP` when the command's terminal has gone.
+    pub async fn next(&mut self) -> Signal {
+        tokio::select! {
+            Some(signal) = self.passed_on.recv() => signal,
+            _ = self.hangup.recv() => Signal::SIGHUP,
+        }
+    }
+}
+
 /// A piece of input.
 pub enum Piece {
     Bytes(Bytes),
     End,
+    /// It cannot be read.
+    Failed(io::Error),
     Detach,
 }
 
@@ -70,13 +96,24 @@ impl Input {
             let mut buffer = vec![0; CHUNK];
             let mut keys = Keys::default();
             loop {
-                let piece = match io::stdin().read(&mut buffer) {
-                    Ok(0) | Err(_) => Piece::End,
-                    Ok(count) if streams.terminal => keys.pass(&buffer[..count]),
-                    Ok(count) => Piece::Bytes(Bytes::copy_from_slice(&buffer[..count])),
+                let (piece, last) = match io::stdin().read(&mut buffer) {
+                    Ok(0) => (None, Some(Piece::End)),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => (None, Some(Piece::Failed(error))),
+                    Ok(count) if streams.terminal => {
+                        let (bytes, detaches) = keys.pass(&buffer[..count]);
+                        (Some(bytes), detaches.then_some(Piece::Detach))
+                    }
+                    Ok(count) => (Some(Bytes::copy_from_slice(&buffer[..count])), None),
                 };
-                let is_last = !matches!(piece, Piece::Bytes(_));
-                if sender.blocking_send(piece).is_err() || is_last {
+                let is_last = last.is_some();
+                let piece = piece.filter(|bytes| !bytes.is_empty()).map(Piece::Bytes);
+                for piece in piece.into_iter().chain(last) {
+                    if sender.blocking_send(piece).is_err() {
+                        return;
+                    }
+                }
+                if is_last {
                     return;
                 }
             }
@@ -105,6 +142,8 @@ pub fn stdin() -> impl Stream<Item = io::Result<Bytes>> {
     stream::unfold(Input::start(streams), |mut input| async {
         match input.next().await {
             Piece::Bytes(bytes) => Some((Ok(bytes), input)),
+            // Half of a body is none.
+            Piece::Failed(error) => Some((Err(error), input)),
             Piece::End | Piece::Detach => None,
         }
     })
@@ -117,11 +156,12 @@ struct Keys {
 }
 
 impl Keys {
-    fn pass(&mut self, bytes: &[u8]) -> Piece {
+    /// What is passed on, and whether both have been typed.
+    fn pass(&mut self, bytes: &[u8]) -> (Bytes, bool) {
         let mut passed = Vec::with_capacity(bytes.len() + 1);
         for &byte in bytes {
             if self.first && byte == DETACH[1] {
-                return Piece::Detach;
+                return (passed.into(), true);
             }
             if self.first {
                 passed.push(DETACH[0]);
@@ -131,7 +171,7 @@ impl Keys {
                 passed.push(byte);
             }
         }
-        Piece::Bytes(passed.into())
+        (passed.into(), false)
     }
 }
 
@@ -178,9 +218,10 @@ mod tests {
         let mut keys = Keys::default();
         let mut passed = Vec::new();
         for piece in pieces {
-            match keys.pass(piece) {
-                Piece::Bytes(bytes) => passed.extend_from_slice(&bytes),
-                _ => return (passed, true),
+            let (bytes, detaches) = keys.pass(piece);
+            passed.extend_from_slice(&bytes);
+            if detaches {
+                return (passed, true);
             }
         }
         (passed, false)
@@ -190,7 +231,7 @@ mod tests {
     fn two_keys_detach_and_one_does_not() {
         assert_eq!(typed(&[b"ls\n"]), (b"ls\n".to_vec(), false));
         assert_eq!(typed(&[b"\x10", b"\x11"]), (vec![], true));
-        assert!(typed(&[b"a\x10\x11b"]).1);
+        assert_eq!(typed(&[b"a\x10\x11b"]), (b"a".to_vec(), true));
         assert_eq!(typed(&[b"\x10", b"x"]), (b"\x10x".to_vec(), false));
         assert_eq!(typed(&[b"\x10\x10", b"\x11"]), (b"\x10".to_vec(), true));
         assert_eq!(typed(&[b"\x11"]), (b"\x11".to_vec(), false));

@@ -2,13 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::api::IMAGE;
 use crate::support::archive::Archive;
@@ -347,6 +348,20 @@ async fn a_run_leaves_nothing(server: &TestServer) {
     );
     assert!(server.client.sessions().await.is_empty());
 
+    // In the midst of its making.
+    for delay in [5, 20, 50, 100, 200, 400] {
+        let mut command = shellport.command(&["run", "--remote", IMAGE, "sleep", "1000"]);
+        let mut child = command.spawn().unwrap();
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        within("the end", LONG, child.wait()).await.unwrap();
+        assert!(
+            server.client.sessions().await.is_empty(),
+            "after {delay} ms"
+        );
+    }
+
     let name = shellport
         .success(&["run", "--remote", "-d", "--name=kept", IMAGE])
         .await;
@@ -427,9 +442,13 @@ async fn a_token_is_kept_for_its_user_alone(server: &TestServer) {
     assert!(!wrong.status.success());
     let file = shellport.home().join(".config/shellport/servers.json");
     assert!(!file.exists());
-    let page = format!("{url}/#token=something");
+    // A token among the arguments would be seen by others.
+    let page = shellport
+        .failure(&["login", &format!("{url}/#token={token}")])
+        .await;
+    assert!(!page.contains(&token), "{page}");
     let right = shellport
-        .with_input(&["login", &page], format!("{token}\n").as_bytes())
+        .with_input(&["login", &url], format!("{token}\n").as_bytes())
         .await;
     assert!(right.status.success(), "{right:?}");
     assert!(!String::from_utf8_lossy(&right.stdout).contains(&token));
@@ -445,10 +464,25 @@ async fn a_token_is_kept_for_its_user_alone(server: &TestServer) {
             .await
             .contains(&token)
     );
-    // On the server's own machine its user needs none.
+    // On the server's own machine its user needs none, and it goes nowhere else.
     let mut own = shellport.command(&["ls", "--server", &url]);
     let own = own.env("SHELLPORT_DATA_DIR", server.path()).output();
     assert!(own.await.unwrap().status.success());
+    let mut found = shellport.command(&["ls"]);
+    let found = found.env("SHELLPORT_DATA_DIR", server.path()).output();
+    assert!(found.await.unwrap().status.success());
+    let stranger = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = format!("http://{}", stranger.local_addr().unwrap());
+    let mut other = shellport.command(&["ls", "--server", &elsewhere]);
+    let other = other.env("SHELLPORT_DATA_DIR", server.path());
+    let other = other
+        .env("SHELLPORT_SERVER", &url)
+        .env("SHELLPORT_TOKEN", &token);
+    let other = within("the command", LONG, other.output()).await.unwrap();
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(said.contains("there is no token for"), "{said}");
+    let local = shellport.failure(&["ps", "--server", &url]).await;
+    assert!(local.contains("--server"), "{local}");
 
     for wrong in ["ftp://x", "x", "http://user:pass@x"] {
         let said = shellport.failure(&["ls", "--server", wrong]).await;

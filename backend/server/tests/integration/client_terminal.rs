@@ -48,10 +48,17 @@ on_backends!(a_terminal_is_left_and_found_again: docker, embedded, process);
 
 async fn what_is_typed_over_a_broken_network_is_typed_once(server: &TestServer) {
     const LINES: usize = 300;
+    // Bytes after which a connection is cut: a few acknowledgements, and more than a frame of output.
+    const FEW: u64 = 1_200;
+    const MANY: u64 = 100_000;
     let direct = CommandLine::new(server);
     direct.success(&["new", "--name=box"]).await;
-    let proxy = Proxy::new(&server.client.address.to_string(), 3_000, Then::Cut, 8).await;
-    let far = CommandLine::at(&proxy.address.to_string(), server.client.token.clone());
+    let (address, token) = (
+        server.client.address.to_string(),
+        server.client.token.clone(),
+    );
+    let proxy = Proxy::new(&address, FEW, Then::Cut, 8).await;
+    let far = CommandLine::at(&proxy.address.to_string(), token.clone());
     block_in_place(|| {
         let mut terminal = far.terminal(&["attach", "@box"]);
         terminal.send("stty -echo; PS1=; rm -f /tmp/typed-cli; echo rea''dy; cat >/tmp/typed-cli; echo wri''tten\r");
@@ -65,16 +72,31 @@ async fn what_is_typed_over_a_broken_network_is_typed_once(server: &TestServer) 
         }
         terminal.send("\x04");
         terminal.expect("written");
-        // Output that breaks the connection again and again has no hole either.
-        let count = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"number $i\"; done";
-        terminal.send(&format!("{count}; echo do''ne\r"));
-        let seen = terminal.expect("done");
+        terminal.send(DETACH);
+        terminal.end();
+    });
+    assert!(proxy.carried() > 2 * FEW, "{}", proxy.carried());
+
+    // Output that breaks the connection has no hole either.
+    let proxy = Proxy::new(&address, MANY, Then::Cut, 3).await;
+    let far = CommandLine::at(&proxy.address.to_string(), token);
+    block_in_place(|| {
+        let mut terminal = far.terminal(&["attach", "@box"]);
+        let count = "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo \"number $i\"; done";
+        terminal.send(&format!("{count}; echo fini''shed\r"));
+        let seen = terminal.expect("finished");
         let numbers: Vec<_> = seen
             .lines()
-            .filter_map(|line| line.trim().strip_prefix("number "))
+            .filter_map(|line| Some(line.trim().rsplit_once("number ")?.1))
+            .filter(|number| number.parse::<u32>().is_ok())
             .collect();
-        let expected: Vec<_> = (1..=3000).map(|number| number.to_string()).collect();
-        assert!(numbers == expected, "{numbers:?}");
+        let expected: Vec<_> = (1..=40_000).map(|number| number.to_string()).collect();
+        assert!(
+            numbers == expected,
+            "{} of {}",
+            numbers.len(),
+            expected.len()
+        );
         terminal.send("exit\r");
         terminal.end();
     });
@@ -86,7 +108,7 @@ async fn what_is_typed_over_a_broken_network_is_typed_once(server: &TestServer) 
         .map(|line| format!("line {line} of what is typed"))
         .collect();
     assert!(typed == expected, "{typed:?}");
-    assert!(proxy.carried() > 8 * 3_000, "it was cut");
+    assert!(proxy.carried() > 3 * MANY, "{}", proxy.carried());
     direct
         .success(&["exec", "@box", "rm", "/tmp/typed-cli"])
         .await;

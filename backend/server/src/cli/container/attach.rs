@@ -39,6 +39,7 @@ impl AttachCommand {
         if let Some(session) = session_of(&self.name) {
             return remote::attach(&self.server, session, !self.no_stdin).await;
         }
+        self.server.refuse()?;
         let directory = self.place.find(&self.name)?;
         let stdio = directory
             .container()

@@ -71,6 +71,7 @@ impl CopyCommand {
             let (source, target) = (remote_end(&self.source)?, remote_end(&self.target)?);
             return remote::copy(&self.server, source, target).await;
         }
+        self.server.refuse()?;
         match (end(&self.source), end(&self.target)) {
             (End::There(name, path), End::Here(target)) => self.out_of(name, path, target)?,
             (End::Here(source), End::There(name, path)) => self.bring_in(source, name, path)?,

@@ -47,6 +47,7 @@ impl StopCommand {
         if let Some(sessions) = sessions_of(&self.names)? {
             return remote::stop(&self.server, &sessions, self.time).await;
         }
+        self.server.refuse()?;
         for name in self.names {
             let directory = self.place.find(&name)?;
             signal(&directory, Signal::SIGTERM).await;
@@ -86,6 +87,7 @@ impl KillCommand {
         if let Some(sessions) = sessions_of(&self.names)? {
             return remote::kill(&self.server, &sessions, self.signal.as_str()).await;
         }
+        self.server.refuse()?;
         for name in self.names {
             let directory = self.place.find(&name)?;
             let sent = monitor::signal(&directory, self.signal as i32).await;
@@ -131,6 +133,7 @@ impl RemoveCommand {
         if let Some(sessions) = sessions_of(&self.names)? {
             return remote::remove(&self.server, &sessions, self.force).await;
         }
+        self.server.refuse()?;
         let store = self.place.store()?;
         for name in self.names {
             let directory = self.place.find(&name)?;

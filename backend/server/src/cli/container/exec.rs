@@ -98,6 +98,7 @@ impl ExecCommand {
             };
             return remote::exec(&self.server, session, exec).await;
         }
+        self.server.refuse()?;
         let directory = self.place.find(&self.name)?;
         let host = CommandError::host;
         if directory

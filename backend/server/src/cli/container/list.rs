@@ -48,6 +48,7 @@ impl ListCommand {
             return remote::processes(&self.server, remote::word(text)?, self.quiet, self.json)
                 .await;
         }
+        self.server.refuse()?;
         // One that goes meanwhile is none.
         let look = |directory: Directory| {
             let state = directory.state().ok()?;

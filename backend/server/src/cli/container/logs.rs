@@ -56,6 +56,7 @@ impl LogsCommand {
             }
             return remote::logs(&self.server, session, self.follow, self.tail).await;
         }
+        self.server.refuse()?;
         let directory = self.place.find(&self.name)?;
         match self.print(&directory) {
             // Whoever has closed it does not want to hear more.

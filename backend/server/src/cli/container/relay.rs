@@ -46,7 +46,7 @@ pub async fn relay(
             },
             piece = input.next() => match piece {
                 Piece::Bytes(bytes) => writer.send(Frame::Stdin(bytes)).await?,
-                Piece::End => writer.say(Message::EndOfInput).await?,
+                Piece::End | Piece::Failed(_) => writer.say(Message::EndOfInput).await?,
                 Piece::Detach => break Outcome::Detached,
             },
             Some(signal) = signals.recv() => {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{CommandError, Place, name};
 use crate::cli::remote::{self, ServerPlace, sessions_of};
-use crate::cli::{say, say_json, say_table};
+use crate::cli::{CLEAR, is_heard, say_json, say_table};
 use crate::oci::cgroup::{Cgroup, Usage};
 use crate::oci::container::Container;
 use crate::oci::directory::State;
@@ -55,6 +55,7 @@ impl StatsCommand {
         if let Some(sessions) = sessions_of(&self.names)? {
             return remote::stats(&self.server, &sessions, self.no_stream, self.json).await;
         }
+        self.server.refuse()?;
         let mut before = self.look()?;
         let mut at = Instant::now();
         loop {
@@ -66,14 +67,13 @@ impl StatsCommand {
                 .iter()
                 .map(|it| (it, cpus(it, &before, elapsed)))
                 .collect();
+            if !self.no_stream && !self.json && !is_heard(CLEAR) {
+                return Ok(ExitCode::SUCCESS);
+            }
             if self.json {
                 say_json(&rows.iter().map(described).collect::<Vec<_>>());
             } else {
                 let rows: Vec<_> = rows.iter().map(row).collect();
-                if !self.no_stream {
-                    // Clear, and from the top.
-                    say("\x1b[H\x1b[2J");
-                }
                 say_table(["NAME", "CPU", "MEMORY", "LIMIT", "PIDS"], &rows);
             }
             if self.no_stream || now.is_empty() {

@@ -8,9 +8,8 @@ use nix::sys::signal::Signal;
 use shellport_wire::close;
 use shellport_wire::exit::Exit;
 use shellport_wire::frame::{Frame, Kind};
-use shellport_wire::viewer::{ClientMessage, SUBPROTOCOL, ServerMessage, Size};
+use shellport_wire::viewer::{ClientMessage, Role, SUBPROTOCOL, ServerMessage, Size, Start};
 use tokio::signal::unix::{self, SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +20,7 @@ use super::sessions::running;
 use super::socket::{Closed, Heard, Socket};
 use super::{RemoteError, ServerPlace};
 use crate::cli::container::{CommandError, code, left};
-use crate::cli::streams::{Input, Output, Piece, Streams, passed_on};
+use crate::cli::streams::{Input, Output, Piece, Signals, Streams};
 use crate::cli::terminal::{self, Raw, restore};
 use crate::id::random_tag;
 
@@ -43,7 +42,12 @@ pub async fn attach(
     let client = place.client()?;
     let (word, terminal) = word.split_once('/').unwrap_or((word, MAIN));
     let session = running(&client, word).await?;
-    let attaching = Attaching::new(client, &session.id, terminal, input)?;
+    if matches!(terminal, "" | "." | "..") {
+        let what = format!("there is no terminal {terminal:?}");
+        return Err(RemoteError::Session(what).into());
+    }
+    let mut signals = Signals::take().map_err(CommandError::host("being attached"))?;
+    let attaching = Attaching::new(client, &session.id, terminal, input, &mut signals)?;
     Ok(match attaching.relay().await? {
         Outcome::Exited(exit) => code(&exit),
         Outcome::Detached => ExitCode::SUCCESS,
@@ -69,7 +73,7 @@ enum End {
 }
 
 /// One terminal here and one there.
-pub(super) struct Attaching {
+pub(super) struct Attaching<'a> {
     client: Client,
     session: String,
     terminal: String,
@@ -78,8 +82,7 @@ pub(super) struct Attaching {
     output: Output,
     written: CancellationToken,
     window: unix::Signal,
-    hangup: unix::Signal,
-    signals: mpsc::Receiver<Signal>,
+    signals: &'a mut Signals,
     /// What is to be typed and has not been applied.
     pending: Pending,
     /// What this client calls itself, so that nothing is typed twice.
@@ -95,17 +98,20 @@ pub(super) struct Attaching {
 struct Seen {
     run: String,
     offset: u64,
+    /// Bytes of a snapshot that are still to come.
+    missing: u64,
     /// Whether the screen is as it would be with all that output.
     whole: bool,
 }
 
-impl Attaching {
+impl<'a> Attaching<'a> {
     /// Makes this terminal ready; without `input` it only shows.
     pub(super) fn new(
         client: Client,
         session: &str,
         terminal: &str,
         input: bool,
+        signals: &'a mut Signals,
     ) -> Result<Self, CommandError> {
         let host = || CommandError::host("being attached");
         let streams = Streams {
@@ -123,8 +129,7 @@ impl Attaching {
             output,
             written,
             window: signal(SignalKind::window_change()).map_err(host())?,
-            hangup: signal(SignalKind::hangup()).map_err(host())?,
-            signals: passed_on().map_err(host())?,
+            signals,
             pending: Pending::default(),
             name: random_tag(),
             seen: None,
@@ -142,7 +147,10 @@ impl Attaching {
             self.output.send((1, restored.into())).await;
         }
         drop(self.output);
-        self.written.cancelled().await;
+        // Who has left does not wait for whoever reads it.
+        if !matches!(outcome, Ok(Outcome::Left(_))) {
+            self.written.cancelled().await;
+        }
         Ok(outcome?)
     }
 
@@ -150,11 +158,19 @@ impl Attaching {
         let mut delay = FIRST_DELAY;
         let mut since = Instant::now();
         loop {
-            let end = match self.connect().await {
+            let connected = match self.meanwhile(self.connecting()).await {
+                Ok(connected) => connected,
+                Err(outcome) => return Ok(outcome),
+            };
+            let end = match connected {
                 Ok(socket) => {
-                    delay = FIRST_DELAY;
+                    let before = self.place();
                     let end = self.relay_over(socket).await?;
-                    since = Instant::now();
+                    // One that is closed as soon as it is there does not count.
+                    if self.place() != before {
+                        delay = FIRST_DELAY;
+                        since = Instant::now();
+                    }
                     end
                 }
                 Err(error) if self.seen.is_some() && may_pass(&error) => {
@@ -169,14 +185,23 @@ impl Attaching {
             if since.elapsed() > PATIENCE {
                 self.tell(&why).await;
             }
-            if let Some(outcome) = self.wait(delay).await {
+            if let Err(outcome) = self.meanwhile(sleep(jittered(delay))).await {
                 return Ok(outcome);
             }
             delay = (delay * 2).min(LAST_DELAY);
         }
     }
 
-    async fn connect(&self) -> Result<Socket, RemoteError> {
+    /// How far output and input have come.
+    fn place(&self) -> (Option<u64>, u64) {
+        (
+            self.seen.as_ref().map(|seen| seen.offset),
+            self.pending.start(),
+        )
+    }
+
+    /// Makes a connection, on which the output goes on where it was.
+    fn connecting(&self) -> impl Future<Output = Result<Socket, RemoteError>> + use<> {
         let (cols, rows) = terminal::size();
         let path = [
             "sessions",
@@ -185,14 +210,12 @@ impl Attaching {
             &self.terminal,
             "attach",
         ];
+        let role = if self.is_writer { "writer" } else { "reader" };
         let mut request = self.client.get(&path).query(&[
             ("cols", cols.to_string()),
             ("rows", rows.to_string()),
             ("client", self.name.clone()),
-            (
-                "role",
-                if self.is_writer { "writer" } else { "reader" }.to_owned(),
-            ),
+            ("role", role.to_owned()),
         ]);
         if !self.has_role {
             request = request.query(&[("yield", "true")]);
@@ -201,7 +224,8 @@ impl Attaching {
             let since = seen.offset.to_string();
             request = request.query(&[("since", &since), ("run", &seen.run)]);
         }
-        Socket::open(&self.client, request, Some(SUBPROTOCOL)).await
+        let client = self.client.clone();
+        async move { Socket::open(&client, request, Some(SUBPROTOCOL)).await }
     }
 
     /// Says why nothing happens. The screen is drawn anew when something does.
@@ -214,20 +238,19 @@ impl Attaching {
         }
     }
 
-    /// Waits before another attempt, and takes what is typed meanwhile.
-    async fn wait(&mut self, delay: Duration) -> Option<Outcome> {
-        let mut over = std::pin::pin!(sleep(jittered(delay)));
+    /// Waits for `work` without a connection, and takes what is typed meanwhile; or leaves.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Outcome> {
+        let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
-                () = &mut over => return None,
+                done = &mut work => return Ok(done),
                 piece = self.input.next(), if self.pending.has_room() => match piece {
                     Piece::Bytes(bytes) => self.pending.add(&bytes),
-                    Piece::End => {}
-                    Piece::Detach => return Some(Outcome::Detached),
+                    Piece::End | Piece::Failed(_) => {}
+                    Piece::Detach => return Err(Outcome::Detached),
                 },
-                _ = self.hangup.recv() => return Some(Outcome::Left(Signal::SIGHUP)),
-                () = self.written.cancelled() => return Some(Outcome::Left(Signal::SIGPIPE)),
-                Some(signal) = self.signals.recv() => return Some(Outcome::Left(signal)),
+                () = self.written.cancelled() => return Err(Outcome::Left(Signal::SIGPIPE)),
+                signal = self.signals.next() => return Err(Outcome::Left(signal)),
             }
         }
     }
@@ -256,32 +279,48 @@ impl Attaching {
                 piece = self.input.next(), if self.pending.has_room() => {
                     match piece {
                         Piece::Bytes(bytes) => self.pending.add(&bytes),
-                        Piece::End => {}
+                        Piece::End | Piece::Failed(_) => {}
                         Piece::Detach => {
+                            // What was typed before that is for the program.
+                            if greeted {
+                                let _ = self.pending.send(&mut socket).await;
+                            }
                             socket.close().await;
                             return Ok(End::For(Outcome::Detached));
                         }
                     }
                     Ok(())
                 }
-                Some(signal) = self.signals.recv(), if self.is_writer => {
+                signal = self.signals.next() => {
+                    if signal == Signal::SIGHUP || !self.is_writer {
+                        return Ok(End::For(Outcome::Left(signal)));
+                    }
                     socket.say(&ClientMessage::Signal { signal: signal.as_str().to_owned() }).await
                 }
                 _ = self.window.recv() => {
                     let (cols, rows) = terminal::size();
                     socket.say(&ClientMessage::Resize(Size { cols, rows })).await
                 }
-                _ = self.hangup.recv() => return Ok(End::For(Outcome::Left(Signal::SIGHUP))),
                 () = self.written.cancelled() => return Ok(End::For(Outcome::Left(Signal::SIGPIPE))),
             };
             let sent = match sent {
-                Ok(()) if greeted && self.is_writer => self.pending.send(&mut socket).await,
+                Ok(()) if greeted && self.is_writer => self.type_in(&mut socket).await,
                 sent => sent,
             };
             if let Err(closed) = sent {
                 return Ok(End::Broken(closed.reason));
             }
         }
+    }
+
+    /// Gives the terminal what was typed, as its writer.
+    async fn type_in(&mut self, socket: &mut Socket) -> Result<(), Closed> {
+        if self.pending.is_unsent() && !self.has_role {
+            self.has_role = true;
+            let (role, viewer) = (Role::Writer, None);
+            socket.say(&ClientMessage::Role { role, viewer }).await?;
+        }
+        self.pending.send(socket).await
     }
 
     /// Writes what the terminal puts out, and says so.
@@ -317,6 +356,12 @@ impl Attaching {
                 self.output
                     .send((1, Bytes::copy_from_slice(&payload)))
                     .await;
+                seen.missing = seen.missing.saturating_sub(payload.len() as u64);
+                // Half a screen is none.
+                seen.whole = seen.missing == 0;
+                if !seen.whole {
+                    return Ok(Ok(()));
+                }
                 seen.offset
             }
             frame => return Err(nonsense(format!("{frame:?}"))),
@@ -334,13 +379,15 @@ impl Attaching {
                 self.seen = Some(Seen {
                     run: hello.run,
                     offset: hello.offset,
-                    whole: true,
+                    missing: 0,
+                    // What comes first may be a whole snapshot.
+                    whole: hello.start != Start::Snapshot,
                 });
                 return true;
             }
-            ServerMessage::Snapshot { offset, .. } => {
+            ServerMessage::Snapshot { offset, length, .. } => {
                 if let Some(seen) = &mut self.seen {
-                    seen.offset = offset;
+                    (seen.offset, seen.missing, seen.whole) = (offset, length, length == 0);
                 }
                 self.output.send((1, restore(true).into())).await;
             }

@@ -10,6 +10,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::timeout;
 use tokio_util::codec::{FramedRead, LinesCodec};
 use tokio_util::io::StreamReader;
 
@@ -21,6 +22,15 @@ use crate::image::registry::install_crypto;
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an answer may take to begin, and then to come: longer than any page waits.
+const ANSWER: Duration = Duration::from_secs(45);
+
+/// The most bytes of an answer that is no stream.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// The most pages of a list.
+const MAX_PAGES: usize = 10_000;
 
 /// The longest line of a stream of events.
 const MAX_LINE: usize = 4 * 1024 * 1024;
@@ -137,8 +147,14 @@ impl Client {
         self.request(Method::POST, path)
     }
 
-    /// The answer, when it is one of success.
+    /// The answer, when it is one of success. It has to begin soon.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, RemoteError> {
+        let answer = timeout(ANSWER, self.send_all(request)).await;
+        answer.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    /// The same, however long the request's body takes.
+    pub async fn send_all(&self, request: RequestBuilder) -> Result<Response, RemoteError> {
         let response = request
             .send()
             .await
@@ -158,8 +174,14 @@ impl Client {
         }
         let problem = is_problem.then(|| serde_json::from_slice::<Problem>(&text));
         let Some(Ok(problem)) = problem else {
-            let what = format!("{status} from {}", self.shown());
-            return Err(RemoteError::Nonsense("the answer", what));
+            let detail = format!("{} answers {status}", self.shown());
+            // What is before a server says that it is away for a moment.
+            return Err(RemoteError::Problem {
+                status: status.as_u16(),
+                code: String::new(),
+                detail,
+                retryable: status.is_server_error(),
+            });
         };
         Err(RemoteError::Problem {
             status: status.as_u16(),
@@ -175,11 +197,22 @@ impl Client {
         request: RequestBuilder,
     ) -> Result<T, RemoteError> {
         let response = self.send(request).await?;
-        let bytes = response
-            .bytes()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        parse(&bytes)
+        let read = timeout(ANSWER, self.read(response)).await;
+        read.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    /// An answer's JSON, when that is not too much.
+    pub async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, RemoteError> {
+        let mut body = response.bytes_stream();
+        let mut text = Vec::new();
+        while let Some(part) = body.next().await {
+            text.extend_from_slice(&part.map_err(|error| self.unreachable(&error))?);
+            if text.len() > MAX_ANSWER {
+                let what = format!("it is longer than {MAX_ANSWER} bytes");
+                return Err(RemoteError::Nonsense("the answer", what));
+            }
+        }
+        parse(&text)
     }
 
     /// The answer's events, as they come.
@@ -213,7 +246,7 @@ impl Client {
     ) -> Result<Vec<T>, RemoteError> {
         let mut found = Vec::new();
         let mut cursor: Option<String> = None;
-        loop {
+        for _ in 0..MAX_PAGES {
             let mut request = self.get(path).query(query);
             if let Some(cursor) = &cursor {
                 request = request.query(&[("cursor", cursor)]);
@@ -225,10 +258,18 @@ impl Client {
             }
             cursor = page.next_cursor;
         }
+        Err(RemoteError::Nonsense(
+            "the list",
+            "it does not end".to_owned(),
+        ))
     }
 
     /// The session of this name or id.
     pub async fn session(&self, word: &str) -> Result<Session, RemoteError> {
+        // An address has no such parts.
+        if matches!(word, "" | "." | "..") {
+            return Err(RemoteError::NoSession(word.to_owned()));
+        }
         let named: Vec<Session> = self.all(&["sessions"], &[("name", word)]).await?;
         match named.as_slice() {
             [session] => return Ok(session.clone()),
@@ -246,6 +287,13 @@ impl Client {
                 Err(RemoteError::NoSession(word.to_owned()))
             }
             found => found,
+        }
+    }
+
+    fn late(&self) -> RemoteError {
+        RemoteError::Unreachable {
+            server: self.shown(),
+            cause: "it does not answer".to_owned(),
         }
     }
 

@@ -12,7 +12,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shellport_wire::exit::{Exit, Reason};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::attach::{Attaching, Outcome};
@@ -21,7 +21,7 @@ use super::retry::Tries;
 use super::sessions::running;
 use super::{RemoteError, ServerPlace};
 use crate::cli::container::{CommandError, code, left};
-use crate::cli::streams::{Input, Output, Piece, Streams, passed_on};
+use crate::cli::streams::{Input, Output, Piece, Signals, Streams};
 use crate::cli::terminal;
 use crate::id::random_tag;
 
@@ -33,6 +33,12 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a page waits for something to be on it.
 const WAIT: &str = "20s";
+
+/// How long a command may take to be stopped.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// How often Ctrl-C is for the program alone.
+const INTERRUPTS: u32 = 3;
 
 /// What is said where a gap is.
 const LOST: &str = "\n[shellport: output was lost here]\n";
@@ -63,8 +69,9 @@ pub struct Exec {
 /// When there is no such session, it does not run, or the program cannot be started.
 pub async fn exec(place: &ServerPlace, word: &str, exec: Exec) -> Result<ExitCode, CommandError> {
     let client = place.client()?;
+    let mut signals = Signals::take().map_err(CommandError::host("being attached"))?;
     let session = running(&client, word).await?;
-    exec_in(&client, &session.id, exec).await
+    ended(exec_in(&client, &session.id, exec, &mut signals).await?)
 }
 
 /// Runs a program in the session of this id.
@@ -72,12 +79,17 @@ pub(super) async fn exec_in(
     client: &Client,
     session: &str,
     exec: Exec,
-) -> Result<ExitCode, CommandError> {
-    let outcome = if exec.tty {
-        in_terminal(client, session, exec).await?
+    signals: &mut Signals,
+) -> Result<Outcome, CommandError> {
+    if exec.tty {
+        in_terminal(client, session, exec, signals).await
     } else {
-        Running::new(client, session).relay(exec).await?
-    };
+        Running::new(client, session).relay(exec, signals).await
+    }
+}
+
+/// The code to end with.
+pub(super) fn ended(outcome: Outcome) -> Result<ExitCode, CommandError> {
     match outcome {
         Outcome::Exited(exit) if exit.reason == Reason::Lost => {
             let what = "the session ended before the program did, or nobody saw its end".to_owned();
@@ -90,7 +102,12 @@ pub(super) async fn exec_in(
 }
 
 /// In a terminal of its own, which goes with it.
-async fn in_terminal(client: &Client, session: &str, exec: Exec) -> Result<Outcome, CommandError> {
+async fn in_terminal(
+    client: &Client,
+    session: &str,
+    exec: Exec,
+    signals: &mut Signals,
+) -> Result<Outcome, CommandError> {
     let (cols, rows) = terminal::size();
     let name = random_tag();
     let terminals = ["sessions", session, "terminals"];
@@ -98,14 +115,21 @@ async fn in_terminal(client: &Client, session: &str, exec: Exec) -> Result<Outco
         "name": name, "command": exec.argv, "cols": cols, "rows": rows,
         "env": exec.env, "cwd": exec.cwd, "user": exec.user,
     });
-    let _: Value = client.json(client.post(&terminals).json(&wish)).await?;
-    let outcome = Attaching::new(client.clone(), session, &name, exec.interactive)?
-        .relay()
-        .await;
+    let opening = client.json::<Value>(client.post(&terminals).json(&wish));
+    let attached = async {
+        tokio::select! {
+            opened = opening => opened?,
+            signal = signals.next() => return Ok(Outcome::Left(signal)),
+        };
+        let input = exec.interactive;
+        let attaching = Attaching::new(client.clone(), session, &name, input, signals)?;
+        attaching.relay().await
+    };
+    let outcome = attached.await;
     // Of one that was left, the program goes on.
     if !matches!(outcome, Ok(Outcome::Detached)) {
-        let closing = client.request(Method::DELETE, &[&terminals[..], &[name.as_str()]].concat());
-        let _ = client.send(closing).await;
+        let path = [&terminals[..], &[name.as_str()]].concat();
+        let _ = client.send(client.request(Method::DELETE, &path)).await;
     }
     outcome
 }
@@ -170,40 +194,58 @@ impl<'a> Running<'a> {
     }
 
     /// Runs it to its end, over as many connections as it takes.
-    async fn relay(mut self, exec: Exec) -> Result<Outcome, CommandError> {
-        let host = || CommandError::host("being attached");
-        let mut hangup = signal(SignalKind::hangup()).map_err(host())?;
-        let mut signals = passed_on().map_err(host())?;
-        self.start(&exec).await?;
-        let (client, path) = (self.client.clone(), self.path.clone());
-        let input = exec.interactive.then(|| {
-            let (client, path) = (client.clone(), path.clone());
-            tokio::spawn(async move { give(&client, &path).await })
-        });
-        let outcome = {
-            let mut following = std::pin::pin!(self.follow());
-            loop {
-                tokio::select! {
-                    outcome = &mut following => break outcome,
-                    Some(signal) = signals.recv() => {
-                        let said = client.post(&below(&path, "signal")).json(&json!({"signal": signal.as_str()}));
-                        // It may have ended just now.
-                        let _ = client.send(said).await;
-                    }
-                    _ = hangup.recv() => break Ok(Outcome::Left(Signal::SIGHUP)),
-                }
-            }
-        };
-        if let Some(input) = input {
-            input.abort();
-        }
-        if matches!(outcome, Ok(Outcome::Left(_))) {
+    async fn relay(mut self, exec: Exec, signals: &mut Signals) -> Result<Outcome, CommandError> {
+        let outcome = self.run(&exec, signals).await;
+        if !matches!(outcome, Ok(Outcome::Exited(_))) {
+            // Nobody is there for it any more.
             let stop = self.client.post(&below(&self.path, "stop"));
-            let _ = self.client.send(stop.json(&json!({"grace": GRACE}))).await;
+            let stopping = self.client.send(stop.json(&json!({"grace": GRACE})));
+            let _ = timeout(STOPPING, stopping).await;
         }
         drop(self.output);
-        self.written.cancelled().await;
+        if matches!(outcome, Ok(Outcome::Exited(_))) {
+            self.written.cancelled().await;
+        }
         Ok(outcome?)
+    }
+
+    async fn run(&mut self, exec: &Exec, signals: &mut Signals) -> Result<Outcome, RemoteError> {
+        tokio::select! {
+            started = self.start(exec) => started?,
+            signal = signals.next() => return Ok(Outcome::Left(signal)),
+        }
+        let (client, path) = (self.client.clone(), self.path.clone());
+        let mut input = std::pin::pin!(async {
+            if exec.interactive {
+                give(&client, &path).await
+            } else {
+                Ok(())
+            }
+        });
+        let mut following = std::pin::pin!(self.follow());
+        let mut is_given = false;
+        let mut interrupts = 0;
+        loop {
+            tokio::select! {
+                outcome = &mut following => return outcome,
+                given = &mut input, if !is_given => {
+                    given?;
+                    is_given = true;
+                }
+                signal = signals.next() => {
+                    interrupts += u32::from(signal == Signal::SIGINT);
+                    // Whoever asks again and again is not answered.
+                    if signal == Signal::SIGHUP || interrupts >= INTERRUPTS {
+                        return Ok(Outcome::Left(signal));
+                    }
+                    let said = client.post(&below(&path, "signal"));
+                    let said = said.json(&json!({"signal": signal.as_str()}));
+                    let client = client.clone();
+                    // It may have ended just now.
+                    tokio::spawn(async move { client.send(said).await.map(drop) });
+                }
+            }
+        }
     }
 
     /// Starts it. To ask twice starts it once.
@@ -298,7 +340,7 @@ impl<'a> Running<'a> {
 }
 
 /// Passes standard input on. Each piece says where it belongs, so that one which is sent twice is given once.
-async fn give(client: &Client, path: &[String]) {
+async fn give(client: &Client, path: &[String]) -> Result<(), RemoteError> {
     let streams = Streams {
         terminal: false,
         input: true,
@@ -309,6 +351,9 @@ async fn give(client: &Client, path: &[String]) {
         let (bytes, end) = match input.next().await {
             Piece::Bytes(bytes) => (bytes, false),
             Piece::End | Piece::Detach => (Bytes::new(), true),
+            Piece::Failed(error) => {
+                return Err(RemoteError::File("standard input".to_owned(), error));
+            }
         };
         let mut tries = Tries::new(LINGER);
         loop {
@@ -317,7 +362,8 @@ async fn give(client: &Client, path: &[String]) {
                 .query(&[("offset", offset.to_string()), ("end", end.to_string())])
                 .header(CONTENT_TYPE, "application/octet-stream")
                 .body(bytes.clone());
-            match client.send(request).await {
+            // It is answered when there is room for it.
+            match client.send_all(request).await {
                 Ok(_) => break,
                 Err(error) => match tries.again(error).await {
                     Ok(()) => {}
@@ -325,19 +371,15 @@ async fn give(client: &Client, path: &[String]) {
                     Err(RemoteError::Problem { code, .. })
                         if matches!(&*code, "stdin_closed" | "exec_ended") =>
                     {
-                        return;
+                        return Ok(());
                     }
-                    Err(error) => {
-                        return tracing::warn!(
-                            "the command does not get the rest of its input: {error}"
-                        );
-                    }
+                    Err(error) => return Err(error),
                 },
             }
         }
         offset += bytes.len() as u64;
         if end {
-            return;
+            return Ok(());
         }
     }
 }

@@ -21,7 +21,8 @@ use super::sessions::{running, word};
 use super::socket::{Heard, Socket};
 use super::{RemoteError, ServerPlace};
 use crate::cli::container::CommandError;
-use crate::cli::{harmless, say, say_json, say_table};
+use crate::cli::terminal::restore;
+use crate::cli::{CLEAR, harmless, is_heard, say_table};
 
 /// How long CPU time is measured.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -93,6 +94,9 @@ impl EventsCommand {
             };
             if !has_begun || !may_pass(&broken) {
                 return Err(broken.into());
+            }
+            if since.is_none() {
+                tracing::warn!("{broken}; events may have been missed");
             }
             sleep(jittered(delay)).await;
             delay = (delay * 2).min(LAST_DELAY);
@@ -172,14 +176,16 @@ pub async fn stats(
                     value
                 })
                 .collect();
-            say_json(&all);
+            let text = serde_json::to_string_pretty(&all).unwrap_or_default();
+            if !is_heard(&text) {
+                return Ok(ExitCode::SUCCESS);
+            }
         } else {
             let rows: Vec<_> = seen
                 .map(|(session, (before, now))| row(session, before, now))
                 .collect();
-            if !once {
-                // Clear, and from the top.
-                say("\x1b[H\x1b[2J");
+            if !once && !is_heard(CLEAR) {
+                return Ok(ExitCode::SUCCESS);
             }
             say_table(["SESSION", "CPU", "MEMORY", "LIMIT", "PIDS", "DISK"], &rows);
         }
@@ -243,10 +249,16 @@ pub async fn logs(
     let session = running(&client, word).await?;
     let path = ["sessions", &session.id, "terminals", terminal];
     let kept = [&path[..], &["output"]].concat();
+    if follow && tail.is_some() {
+        let what = "of a terminal that is followed, all that is kept is printed first";
+        return Err(CommandError::flag("--tail", what));
+    }
     if follow {
         let attach = client.get(&[&path[..], &["attach"]].concat());
         let attach = attach.query(&[("role", "reader"), ("since", "0")]);
-        return follow_terminal(Socket::open(&client, attach, None).await?).await;
+        let followed = follow_terminal(Socket::open(&client, attach, None).await?).await;
+        written(restore(false).as_bytes());
+        return followed;
     }
     let response = client
         .send(client.get(&kept).header(ACCEPT, "text/plain"))

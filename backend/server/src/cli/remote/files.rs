@@ -18,6 +18,7 @@ use super::sessions::running;
 use super::{RemoteError, ServerPlace};
 use crate::cli::container::{CommandError, place_of};
 use crate::cli::streams::stdin;
+use crate::id::random_tag;
 
 /// The kind of a body that is an archive.
 const TAR: &str = "application/x-tar";
@@ -187,9 +188,13 @@ impl<'a> Copy<'a> {
         let request = self
             .request(Method::PUT, &self.path)
             .query(&[("mode", mode)])
-            .header(CONTENT_LENGTH, found.len())
             .header(CONTENT_TYPE, "application/octet-stream");
-        let sent = self.client.send(request.body(body(parts))).await;
+        // Of what the kernel makes up as it is read, the length is not known.
+        let request = match found.len() {
+            0 => request,
+            length => request.header(CONTENT_LENGTH, length),
+        };
+        let sent = self.client.send_all(request.body(body(parts))).await;
         bar.finish_and_clear();
         Ok(sent.map(drop)?)
     }
@@ -205,7 +210,7 @@ impl<'a> Copy<'a> {
         let parts = ReaderStream::with_capacity(here, UNDER_WAY);
         let parts = parts.inspect_ok(move |part| counted.inc(part.len() as u64));
         let request = self.request(Method::PUT, parent).header(CONTENT_TYPE, TAR);
-        let sent = self.client.send(request.body(body(parts))).await;
+        let sent = self.client.send_all(request.body(body(parts))).await;
         bar.finish_and_clear();
         let made = making
             .await
@@ -245,7 +250,7 @@ impl<'a> Copy<'a> {
             .header(CONTENT_TYPE, TAR);
         Ok(self
             .client
-            .send(request.body(body(stdin())))
+            .send_all(request.body(body(stdin())))
             .await
             .map(drop)?)
     }
@@ -255,6 +260,8 @@ impl<'a> Copy<'a> {
 /// to it.
 fn unpack(reader: impl Read, target: &Path, is_directory: bool) -> io::Result<()> {
     let mut archive = tar::Archive::new(reader);
+    // Permissions, but no setuid: who made it is somebody else.
+    archive.set_mask(0o7000);
     archive.set_preserve_permissions(true);
     if is_directory {
         std::fs::create_dir_all(target)?;
@@ -262,10 +269,18 @@ fn unpack(reader: impl Read, target: &Path, is_directory: bool) -> io::Result<()
     }
     let mut entries = archive.entries()?;
     let mut entry = entries.next().ok_or(io::ErrorKind::UnexpectedEof)??;
-    entry.unpack(target)?;
-    drop(entry);
-    // What is left of it is its end.
-    entries.try_for_each(|entry| entry.map(drop))
+    // Beside what is there, until all of it has come.
+    let new = target.with_file_name(format!(".shellport-{}", random_tag()));
+    let whole = entry.unpack(&new).and_then(|_| {
+        drop(entry);
+        // What is left of it is its end.
+        entries.try_for_each(|entry| entry.map(drop))?;
+        std::fs::rename(&new, target)
+    });
+    if whole.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    whole
 }
 
 fn pack(there: DuplexStream, source: &Path, own: &str) -> io::Result<()> {

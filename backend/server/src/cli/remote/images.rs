@@ -144,7 +144,9 @@ async fn import(
     if let Some(image) = image {
         request = request.query(&[("image", image)]);
     }
-    let list: List = client.json(request.body(body)).await?;
+    let list: List = client
+        .read(client.send_all(request.body(body)).await?)
+        .await?;
     Ok(list.data)
 }
 

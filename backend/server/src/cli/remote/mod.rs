@@ -39,7 +39,9 @@ pub use self::sessions::{
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// No address of a server.
-    #[error("{0:?} is not the address of a server, such as https://shell.example.org")]
+    #[error(
+        "{0:?} is not the address of a server, such as https://shell.example.org, without a name, a query or a token"
+    )]
     Address(String),
     /// A server whose token is not known.
     #[error("there is no token for {0}; `shellport login {0}` asks for it")]

@@ -23,6 +23,16 @@ impl Pending {
         (self.bytes.len() as u64) < INPUT_WINDOW
     }
 
+    /// The sequence of the first that has not been applied.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Whether some of it has not been sent on this connection.
+    pub fn is_unsent(&self) -> bool {
+        self.next - self.start < self.bytes.len() as u64
+    }
+
     /// Takes what was typed.
     pub fn add(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);

@@ -8,8 +8,8 @@ use indicatif::HumanBytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ServerPlace;
 use super::sessions::running;
+use super::{RemoteError, ServerPlace};
 use crate::cli::container::CommandError;
 use crate::cli::{say, say_json, say_table};
 
@@ -128,9 +128,14 @@ pub async fn kill(
         for (process, _) in tree(&all).into_iter().filter(|(_, depth)| *depth == 0) {
             let pid = process.pid.to_string();
             let request = client.post(&["sessions", &session.id, "processes", &pid, "signal"]);
-            client
+            let sent = client
                 .send(request.json(&json!({"signal": signal, "tree": true})))
-                .await?;
+                .await;
+            match sent {
+                // It has ended meanwhile.
+                Ok(_) | Err(RemoteError::Problem { status: 404, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         say(&format!("@{word}"));
     }

@@ -13,7 +13,9 @@ pub const LAST_DELAY: Duration = Duration::from_secs(10);
 
 /// How often something is tried again that may pass.
 pub struct Tries {
-    until: Instant,
+    patience: Duration,
+    /// From the first failure on.
+    until: Option<Instant>,
     delay: Duration,
 }
 
@@ -21,7 +23,8 @@ impl Tries {
     /// For so long.
     pub fn new(patience: Duration) -> Self {
         Self {
-            until: Instant::now() + patience,
+            patience,
+            until: None,
             delay: FIRST_DELAY,
         }
     }
@@ -31,7 +34,10 @@ impl Tries {
     /// # Errors
     /// `error`, when it will not pass, or has been there for too long.
     pub async fn again(&mut self, error: RemoteError) -> Result<(), RemoteError> {
-        if !may_pass(&error) || Instant::now() > self.until {
+        let until = *self
+            .until
+            .get_or_insert_with(|| Instant::now() + self.patience);
+        if !may_pass(&error) || Instant::now() > until {
             return Err(error);
         }
         sleep(jittered(self.delay)).await;

@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::attach::{Attaching, Outcome};
 use super::client::{Client, Session};
-use super::exec::{Exec, exec_in};
+use super::exec::{Exec, ended, exec_in};
 use super::sessions::{fields, made_ready};
 use super::{RemoteError, ServerPlace};
-use crate::cli::container::{CommandError, code, left};
+use crate::cli::container::{CommandError, left};
 use crate::cli::say;
-use crate::cli::streams::passed_on;
+use crate::cli::streams::Signals;
+use crate::id::random_tag;
 
-/// How long a session is left alone that nobody has removed.
-const LEFTOVER: &str = "10m";
+/// The label by which a session is found whose making was not answered.
+const LABEL: &str = "shellport-run";
+
+/// How long the making of a session that nobody wants any more is waited for. Then it is ended.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// A session to make for a program.
 #[derive(Debug)]
@@ -45,73 +51,91 @@ pub async fn run(place: &ServerPlace, run: Run) -> Result<ExitCode, CommandError
         return Err(CommandError::flag("COMMAND", what));
     }
     let client = place.client()?;
-    let mut body = run.session;
-    body.extend(fields([("image", json!(run.image))]));
-    if run.detach {
-        if !run.argv.is_empty() {
-            body.extend(fields([("command", json!(run.argv))]));
-        }
-    } else {
-        // Its own command would run beside this one.
-        body.extend(fields([
-            ("command", json!(["/bin/sh"])),
-            ("idle_timeout", json!(LEFTOVER)),
-        ]));
-    }
-    let mut signals = passed_on().map_err(CommandError::host("being told of signals"))?;
-    let made: Session = client.json(client.post(&["sessions"]).json(&body)).await?;
-    let ready = tokio::select! {
-        ready = made_ready(&client, &made.id) => ready.map_err(CommandError::from),
-        Some(signal) = signals.recv() => {
-            gone(&client, &made).await?;
+    let mut signals = Signals::take().map_err(CommandError::host("being told of signals"))?;
+    let tag = random_tag();
+    let mut body = run.session.clone();
+    // Its own command would run beside the one that is asked for.
+    let command = match (run.detach, run.argv.is_empty()) {
+        (true, true) => None,
+        (true, false) => Some(run.argv.clone()),
+        (false, _) => Some(vec!["/bin/sh".to_owned()]),
+    };
+    body.extend(fields([
+        ("image", json!(run.image)),
+        ("labels", json!({ LABEL: tag })),
+        ("command", json!(command)),
+    ]));
+    let asked = client.post(&["sessions"]).json(&body);
+    let mut making = std::pin::pin!(async {
+        let made: Session = client.json(asked).await?;
+        made_ready(&client, &made.id).await
+    });
+    let made = tokio::select! {
+        made = &mut making => made,
+        signal = signals.next() => {
+            // What has been asked for is made, whether or not its answer is heard.
+            let _ = timeout(SETTLING, making).await;
+            remove(&client, &tag).await;
             return Ok(left(signal));
         }
     };
-    let session = match ready {
+    let session = match made {
         Ok(session) => session,
         Err(error) => {
-            let _ = gone(&client, &made).await;
-            return Err(error);
+            remove(&client, &tag).await;
+            return Err(error.into());
         }
     };
-    drop(signals);
-    if run.detach {
-        say(&session.word());
-        return Ok(ExitCode::SUCCESS);
-    }
-    let ended = if run.argv.is_empty() {
-        let attaching = Attaching::new(client.clone(), &session.id, "main", run.interactive)?;
-        attaching.relay().await.map(|outcome| match outcome {
-            Outcome::Exited(exit) => (code(&exit), false),
-            Outcome::Detached => (ExitCode::SUCCESS, true),
-            Outcome::Left(signal) => (left(signal), false),
-        })
+    let outcome = if run.detach {
+        Ok(Outcome::Detached)
     } else {
-        let exec = Exec {
-            interactive: run.interactive,
-            tty: run.tty,
-            argv: run.argv,
-            env: BTreeMap::new(),
-            user: None,
-            cwd: None,
-        };
-        exec_in(&client, &session.id, exec)
-            .await
-            .map(|code| (code, false))
+        run_in(&client, &session.id, run, &mut signals).await
     };
-    if let Ok((code, true)) = ended {
+    if let Ok(Outcome::Detached) = outcome {
         // Somebody has left it, to come back.
         say(&session.word());
-        return Ok(code);
+    } else {
+        remove(&client, &tag).await;
     }
-    let removed = gone(&client, &session).await;
-    let (code, _) = ended?;
-    removed?;
-    Ok(code)
+    ended(outcome?)
 }
 
-/// Removes the session.
-async fn gone(client: &Client, session: &Session) -> Result<(), RemoteError> {
-    let removing = client.request(Method::DELETE, &["sessions", &session.id]);
-    client.send(removing).await.map(drop)
+async fn run_in(
+    client: &Client,
+    session: &str,
+    run: Run,
+    signals: &mut Signals,
+) -> Result<Outcome, CommandError> {
+    if run.argv.is_empty() {
+        let attaching = Attaching::new(client.clone(), session, "main", run.interactive, signals)?;
+        return attaching.relay().await;
+    }
+    let exec = Exec {
+        interactive: run.interactive,
+        tty: run.tty,
+        argv: run.argv,
+        env: BTreeMap::new(),
+        user: None,
+        cwd: None,
+    };
+    exec_in(client, session, exec, signals).await
+}
+
+/// Removes the session with this tag, as far as it was made. The program's own end counts for more than that.
+async fn remove(client: &Client, tag: &str) {
+    let removing = async {
+        let label = format!("{LABEL}={tag}");
+        let made: Vec<Session> = client.all(&["sessions"], &[("label", &label)]).await?;
+        for session in made {
+            let gone = client.request(Method::DELETE, &["sessions", &session.id]);
+            match client.send(gone).await {
+                Ok(_) | Err(RemoteError::Problem { status: 404, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = removing.await {
+        tracing::warn!("the session is left: {error}");
+    }
 }

@@ -1,5 +1,7 @@
 //! A WebSocket of the API.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::header::{
@@ -7,6 +9,7 @@ use reqwest::header::{
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use reqwest::{RequestBuilder, StatusCode, Upgraded};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -16,6 +19,12 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::RemoteError;
 use super::client::Client;
 use crate::cli::harmless;
+
+/// How long the other side may take nothing.
+const STALLED: Duration = Duration::from_secs(15);
+
+/// How long a close may take.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// A connection.
 pub struct Socket {
@@ -100,29 +109,32 @@ impl Socket {
     /// Sends bytes.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// When the connection is broken, or stalled.
     pub async fn send(&mut self, bytes: Bytes) -> Result<(), Closed> {
-        self.stream
-            .send(Message::Binary(bytes))
-            .await
-            .map_err(|error| broken(&error))
+        self.put(Message::Binary(bytes)).await
     }
 
     /// Sends a text.
     ///
     /// # Errors
-    /// When the connection is broken.
+    /// When the connection is broken, or stalled.
     pub async fn say<T: serde::Serialize>(&mut self, message: &T) -> Result<(), Closed> {
         let text = serde_json::to_string(message).unwrap_or_default();
-        self.stream
-            .send(Message::text(text))
-            .await
-            .map_err(|error| broken(&error))
+        self.put(Message::text(text)).await
+    }
+
+    async fn put(&mut self, message: Message) -> Result<(), Closed> {
+        let sent = timeout(STALLED, self.stream.send(message)).await;
+        let stalled = |_| Closed {
+            code: None,
+            reason: "the connection is stalled".to_owned(),
+        };
+        sent.map_err(stalled)?.map_err(|error| broken(&error))
     }
 
     /// Ends it, so that the server knows that nobody comes back.
     pub async fn close(mut self) {
-        let _ = self.stream.close(None).await;
+        let _ = timeout(CLOSING, self.stream.close(None)).await;
     }
 }
 

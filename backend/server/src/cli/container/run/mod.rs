@@ -161,6 +161,7 @@ impl RunCommand {
             let server = self.server.clone();
             return remote::run(&server, self.for_server()?).await;
         }
+        self.server.refuse()?;
         let started = Instant::now();
         let cgroup = Parent::take();
         self.check(cgroup.as_ref())?;
