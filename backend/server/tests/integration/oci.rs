@@ -201,6 +201,16 @@ async fn an_image_is_pulled(server: &TestServer) {
     let Some(registry) = registry() else { return };
     let image = format!("{registry}/shellport-test/pull:1");
     let client = &server.client;
+    let data_dir = images().unwrap().parent().unwrap();
+    let remove = || {
+        std::process::Command::new(program())
+            .args(["image", "rm", &image])
+            .env("SHELLPORT_DATA_DIR", data_dir)
+            .output()
+            .unwrap()
+    };
+    // A run that failed may have left it.
+    remove();
     let made = client
         .post("/api/v1/sessions", &json!({"image": image}))
         .await;
@@ -216,12 +226,7 @@ async fn an_image_is_pulled(server: &TestServer) {
     assert!(steps.contains(&json!("pulling_image")), "{steps:?}");
     assert_eq!(client.output(&session, "ls /srv | wc -l").await, "5");
     // The name goes, and the layers stay as long as the session has them.
-    let data_dir = images().unwrap().parent().unwrap();
-    let rm = std::process::Command::new(program())
-        .args(["image", "rm", &image])
-        .env("SHELLPORT_DATA_DIR", data_dir)
-        .output()
-        .unwrap();
+    let rm = remove();
     assert!(rm.status.success(), "{rm:?}");
     client.stop(&session, "1s").await;
     client.start(&session).await;
