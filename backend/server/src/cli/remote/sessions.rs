@@ -34,8 +34,33 @@ pub struct NewCommand {
     #[arg(long, requires = "name")]
     reuse: bool,
 
-    #[command(flatten)]
-    wish: Wish,
+    /// Set a variable (NAME=VALUE), or copy it (NAME).
+    #[arg(long, short, value_name = "VARIABLE")]
+    env: Vec<String>,
+
+    /// Run as this user of the image, or this number, and :group.
+    #[arg(long, short, value_parser = options::user, value_name = "USER")]
+    user: Option<String>,
+
+    /// Where shells begin.
+    #[arg(long, short, value_parser = options::absolute, value_name = "DIRECTORY")]
+    workdir: Option<String>,
+
+    /// How many CPUs' worth of time it may use, such as 1.5.
+    #[arg(long, value_parser = options::cpus, value_name = "CPUS", allow_negative_numbers = true)]
+    cpus: Option<f64>,
+
+    /// How much memory it may use, such as 512m.
+    #[arg(long, short, value_parser = options::memory, value_name = "SIZE")]
+    memory: Option<u64>,
+
+    /// How many processes and threads it may have.
+    #[arg(long, value_name = "COUNT")]
+    pids_limit: Option<u32>,
+
+    /// What it can reach.
+    #[arg(long, visible_alias = "network", value_name = "NETWORK")]
+    net: Option<Network>,
 
     /// Delete it after this time, such as 8h.
     #[arg(long, value_name = "TIME")]
@@ -61,54 +86,6 @@ pub struct NewCommand {
     image: Option<String>,
 }
 
-/// What a session may use, and how what runs in it begins.
-#[derive(Args, Clone, Debug, Default)]
-pub struct Wish {
-    /// Set a variable (NAME=VALUE), or copy it (NAME).
-    #[arg(long, short, value_name = "VARIABLE")]
-    pub env: Vec<String>,
-
-    /// Run as this user of the image, or this number, and :group.
-    #[arg(long, short, value_parser = options::user, value_name = "USER")]
-    pub user: Option<String>,
-
-    /// Where shells begin.
-    #[arg(long, short, value_parser = options::absolute, value_name = "DIRECTORY")]
-    pub workdir: Option<String>,
-
-    /// How many CPUs' worth of time it may use, such as 1.5.
-    #[arg(long, value_parser = options::cpus, value_name = "CPUS", allow_negative_numbers = true)]
-    pub cpus: Option<f64>,
-
-    /// How much memory it may use, such as 512m.
-    #[arg(long, short, value_parser = options::memory, value_name = "SIZE")]
-    pub memory: Option<u64>,
-
-    /// How many processes and threads it may have.
-    #[arg(long, value_name = "COUNT")]
-    pub pids_limit: Option<u32>,
-
-    /// What it can reach.
-    #[arg(long, visible_alias = "network", value_name = "NETWORK")]
-    pub net: Option<Network>,
-}
-
-impl Wish {
-    /// What the API is asked for.
-    pub fn body(&self) -> Result<Map<String, Value>, CommandError> {
-        let env: BTreeMap<_, _> = options::variables(&[], &self.env)?.into_iter().collect();
-        Ok(fields([
-            ("env", json!(env)),
-            ("user", json!(self.user)),
-            ("cwd", json!(self.workdir)),
-            ("cpus", json!(self.cpus)),
-            ("memory", json!(self.memory)),
-            ("pids", json!(self.pids_limit)),
-            ("network", json!(self.net)),
-        ]))
-    }
-}
-
 /// Those fields that have a value.
 pub fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
     let given = fields.into_iter().filter(|(_, value)| !value.is_null());
@@ -132,14 +109,21 @@ impl NewCommand {
             };
             labels.insert(name, value);
         }
-        let mut body = self.wish.body()?;
-        body.extend(fields([
+        let env: BTreeMap<_, _> = options::variables(&[], &self.env)?.into_iter().collect();
+        let mut body = fields([
+            ("env", json!(env)),
+            ("user", json!(self.user)),
+            ("cwd", json!(self.workdir)),
+            ("cpus", json!(self.cpus)),
+            ("memory", json!(self.memory)),
+            ("pids", json!(self.pids_limit)),
+            ("network", json!(self.net)),
             ("image", json!(self.image)),
             ("ttl", json!(self.ttl)),
             ("idle_timeout", json!(self.idle_timeout)),
             ("labels", json!(labels)),
             ("profile", json!(self.profile)),
-        ]));
+        ]);
         let request = match &self.name {
             Some(name) if self.reuse => client.request(Method::PUT, &["sessions", "by-name", name]),
             name => {
@@ -159,44 +143,46 @@ impl NewCommand {
     }
 }
 
-/// The session when it is no longer in this state.
-async fn settled(client: &Client, id: &str, state: &str) -> Result<Session, RemoteError> {
+/// The session when it is no longer in this state; until then it is shown to `look`.
+async fn settled(
+    client: &Client,
+    id: &str,
+    state: &str,
+    mut look: impl FnMut(Session),
+) -> Result<Session, RemoteError> {
     loop {
         let session: Session = client.json(client.get(&["sessions", id])).await?;
         if session.state != state {
             return Ok(session);
         }
+        look(session);
         sleep(LOOK).await;
     }
 }
 
 /// Waits until a session that is being made runs, and shows how far it is.
 pub(super) async fn made_ready(client: &Client, id: &str) -> Result<Session, RemoteError> {
-    let bar = io::stderr().is_terminal().then(ProgressBar::new_spinner);
-    loop {
-        let session: Session = client.json(client.get(&["sessions", id])).await?;
-        if session.state != "creating" {
-            if let Some(bar) = &bar {
-                bar.finish_and_clear();
-            }
-            return if session.state == "running" {
-                Ok(session)
-            } else {
-                Err(not_running(&session))
-            };
+    let is_shown = io::stderr().is_terminal();
+    let bar = if is_shown {
+        ProgressBar::new_spinner()
+    } else {
+        ProgressBar::hidden()
+    };
+    let made = settled(client, id, "creating", |session| {
+        bar.set_message(harmless(&session.state_message.unwrap_or_default()));
+        if let Some((current, Some(total))) = session.progress.map(|it| (it.current, it.total)) {
+            bar.set_length(total);
+            bar.set_position(current);
+            let template = "{bar:30} {bytes:>10} / {total_bytes:<10} {msg}";
+            bar.set_style(ProgressStyle::with_template(template).expect("it is one"));
         }
-        if let Some(bar) = &bar {
-            bar.set_message(harmless(&session.state_message.unwrap_or_default()));
-            if let Some((current, Some(total))) = session.progress.map(|it| (it.current, it.total))
-            {
-                bar.set_length(total);
-                bar.set_position(current);
-                let template = "{bar:30} {bytes:>10} / {total_bytes:<10} {msg}";
-                bar.set_style(ProgressStyle::with_template(template).expect("it is one"));
-            }
-            bar.tick();
-        }
-        sleep(LOOK).await;
+        bar.tick();
+    });
+    let made = made.await;
+    bar.finish_and_clear();
+    match made? {
+        session if session.state == "running" => Ok(session),
+        session => Err(not_running(&session)),
     }
 }
 
@@ -381,7 +367,7 @@ pub async fn stop(
         client
             .send(stop.json(&json!({"grace": format!("{seconds}s")})))
             .await?;
-        settled(&client, &session.id, "stopping").await?;
+        settled(&client, &session.id, "stopping", drop).await?;
         say(&format!("@{word}"));
     }
     Ok(ExitCode::SUCCESS)
